@@ -1,0 +1,55 @@
+"""The command `fieldassay`: one line per command, the work is in `fieldassay.commands`.
+
+Exit status: 0 done, 1 the command ran and something failed (a file could not be read), 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from fieldassay import __version__
+from fieldassay.errors import FieldassayError
+
+COMMANDS = {
+    "run": "broker, host, one simulated unit and the browser page, until Ctrl-C",
+    "host": "the host alone, against a broker of yours",
+    "identify": "identify spectra in files (CSV, JCAMP-DX, SPC)",
+    "library": "build and show reference libraries",
+    "record": "list, show and export records of the evidence store",
+    "unit": "add units and their keys",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The full parser; docs/reference/cli.md is checked against its help."""
+    parser = argparse.ArgumentParser(
+        prog="fieldassay",
+        description="Identify drugs, precursors and cutting agents from Raman spectra. Results are "
+        "presumptive: confirm in a laboratory.",
+    )
+    parser.add_argument("--version", action="version", version=f"fieldassay {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, help_text in COMMANDS.items():
+        module = importlib.import_module(f"fieldassay.commands.{name}")
+        sub = commands.add_parser(name, help=help_text, description=module.__doc__)
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; typed errors become the same three lines everywhere."""
+    args = build_parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except FieldassayError as error:
+        print(f"{error.code}: {error.what}\n  {error.do_next}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

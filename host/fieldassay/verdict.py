@@ -1,0 +1,118 @@
+"""What the host says about a measurement, and the JSON form that is the stable contract of `identify --json`.
+
+Pure data: `decide` makes verdicts, `identify` assembles an Identification, everything else only shows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+VerdictKind = Literal["match", "mixture", "class", "out_of_library", "inconclusive"]
+VERDICT_KINDS: tuple[VerdictKind, ...] = (
+    "match",
+    "mixture",
+    "class",
+    "out_of_library",
+    "inconclusive",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Substance:
+    """A named substance; `share` is its part of the explained signal, 0..1, or None if not estimated."""
+
+    id: str
+    name: str
+    inchikey: str | None
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One library substance and how well its best reference fits, 0..1 (1 is identical)."""
+
+    id: str
+    name: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a verdict is what it is: a stable code and the sentence people read."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What the measurement is worth.
+
+    Attributes:
+        snr: Strongest band over the noise, both after baseline removal.
+        axis_shift_cm1: Shift of the measured axis that fits best; positive: measured bands lie too high.
+        saturated: True if detector pixels were at full scale.
+        range_cm1: The part of the axis that was compared.
+        details: Further figures by name with their unit, for the record.
+    """
+
+    snr: float
+    axis_shift_cm1: float
+    saturated: bool
+    range_cm1: tuple[float, float]
+    details: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What may honestly be said."""
+
+    kind: VerdictKind
+    substances: tuple[Substance, ...]
+    reasons: tuple[Reason, ...]
+    do_next: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """A verdict with everything needed to check it."""
+
+    verdict: Verdict
+    candidates: tuple[Candidate, ...]
+    quality: Quality
+    hazard_card: str
+    library: str
+    algorithm: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The documented JSON form (docs/reference/identify-json.md); keys in the documented order."""
+        quality: dict[str, Any] = {
+            "snr": round(self.quality.snr, 2),
+            "axis_shift_cm1": round(self.quality.axis_shift_cm1, 2),
+            "saturated": self.quality.saturated,
+            "range_cm1": [round(x, 1) for x in self.quality.range_cm1],
+        }
+        quality.update({k: round(v, 4) for k, v in self.quality.details.items()})
+        return {
+            "verdict": self.verdict.kind,
+            "substances": [
+                {
+                    "id": s.id,
+                    "name": s.name,
+                    "inchikey": s.inchikey,
+                    "share": None if s.share is None else round(s.share, 3),
+                }
+                for s in self.verdict.substances
+            ],
+            "candidates": [
+                {"id": c.id, "name": c.name, "score": round(c.score, 4)} for c in self.candidates
+            ],
+            "quality": quality,
+            "reasons": [{"code": r.code, "text": r.text} for r in self.verdict.reasons],
+            "do_next": self.verdict.do_next,
+            "hazard_card": self.hazard_card,
+            "library": self.library,
+            "algorithm": self.algorithm,
+        }
