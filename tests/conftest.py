@@ -1,0 +1,142 @@
+"""Fixtures every test may use: outside programs, real spectra, the built library, a place for files.
+
+Tests that need a program outside the Python environment are marked `needs("name")` and skip, saying why, where it is
+missing. With FIELDASSAY_CI=1 nothing may skip: a skip is then reported as a failure at the end of the run.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CI = os.environ.get("FIELDASSAY_CI") == "1"
+
+
+def _micropython() -> str | None:
+    chosen = os.environ.get("FIELDASSAY_MICROPYTHON")
+    if chosen:
+        return chosen if Path(chosen).exists() else None
+    beside = Path(sys.executable).parent / "micropython"
+    return str(beside) if beside.exists() else shutil.which("micropython")
+
+
+def _which(*names: str) -> str | None:
+    for name in names:
+        found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+        if found:
+            return found
+    return None
+
+
+def find_tool(name: str) -> str | None:
+    """Path of an outside program by the name used in `needs(...)`, or None."""
+    finders = {
+        "micropython": _micropython,
+        "mosquitto": lambda: _which("mosquitto"),
+        "chromium": lambda: _which("chromium", "chromium-browser", "google-chrome"),
+        "gcc": lambda: _which("gcc", "cc"),
+        "clang": lambda: _which("clang", "clang-14", "clang-16", "clang-19"),
+    }
+    return finders[name]() if name in finders else _which(name)
+
+
+HOW_TO_GET = {
+    "micropython": "pip install 'fieldassay[sim]' (x86-64 Linux, Apple silicon) or set FIELDASSAY_MICROPYTHON",
+    "mosquitto": "apt-get install mosquitto",
+    "chromium": "apt-get install chromium",
+    "gcc": "apt-get install gcc",
+    "clang": "apt-get install clang",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for mark in item.iter_markers("needs"):
+            for tool in mark.args:
+                if find_tool(tool) is None:
+                    how = HOW_TO_GET.get(tool, f"install {tool}")
+                    reason = f"{tool} is not on this machine ({platform.machine()}): {how}"
+                    item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if CI and exitstatus == 0:
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and reporter.stats.get("skipped"):
+            session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    skipped = terminalreporter.stats.get("skipped")
+    if CI and skipped:
+        terminalreporter.write_line(
+            f"FIELDASSAY_CI=1 and {len(skipped)} test(s) were skipped: this machine must run them all.",
+            red=True,
+        )
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's top folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def tool() -> object:
+    """Callable: tool("mosquitto") -> path; use together with needs("mosquitto")."""
+
+    def path_of(name: str) -> str:
+        found = find_tool(name)
+        assert found is not None, f"{name} is missing: mark the test with needs({name!r})"
+        return found
+
+    return path_of
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of real spectra that are not part of the project (FIELDASSAY_DATA); skips where absent."""
+    path = Path(os.environ.get("FIELDASSAY_DATA", ROOT.parent / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip(f"no real spectra at {path}: set FIELDASSAY_DATA to a folder laid out as documented")
+    return path
+
+
+@pytest.fixture(scope="session")
+def library_path() -> Path:
+    """The default reference library, built once per machine as `make library` does."""
+    from fieldassay.library_build import ensure_library
+
+    return Path(ensure_library())
+
+
+@pytest.fixture(scope="session")
+def sources_dir(library_path: Path) -> Path:
+    """The reference CSV files the library was made from; the simulator reads its samples there."""
+    from fieldassay.config import sources_dir as folder
+
+    return Path(folder())
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty FIELDASSAY_HOME for this test."""
+    path = tmp_path / "home"
+    path.mkdir()
+    monkeypatch.setenv("FIELDASSAY_HOME", str(path))
+    yield path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_leftover_spec() -> None:
+    """Fail early with one sentence when the package is not installed at all."""
+    if importlib.util.find_spec("fieldassay") is None:
+        pytest.exit("fieldassay is not installed: run `make setup`", returncode=2)
