@@ -1,0 +1,51 @@
+# fieldassay: `make run` runs the main job, `make test` proves it. `make help` lists the rest.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help setup run test demo chaos lint types native-check library bench clean
+.DEFAULT_GOAL := help
+
+help:            ## This list
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+setup: $(READY)  ## Environment with everything, and the C kernel
+
+$(READY): pyproject.toml setup.py constraints.txt native/fa_match.c native/fa_match.h native/ffi_build.py
+	@$(PYTHON) .ci/check_machine.py
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (about a minute the first time) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sim,dev]'
+	@touch $(READY)
+
+library: $(READY)  ## Fetch (once) and convert the reference spectra
+	@$(BIN)/fieldassay library build
+
+run: library     ## Broker, host, one simulated unit and the page, until Ctrl-C
+	@exec $(BIN)/fieldassay run
+
+demo: library    ## Twelve and more scans through the whole chain: truth against verdict
+	@exec $(BIN)/fieldassay-sim demo
+
+test: library    ## All tests; those that need a missing program skip, saying so
+	@$(BIN)/python -m pytest
+
+chaos: library   ## Kill broker, host and unit at random for a while; count what survived (CHAOS_SEEDS="1 2 3")
+	@FIELDASSAY_LONG=1 $(BIN)/python -m pytest tests/system/test_chaos.py -s
+
+lint: $(READY)   ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY)  ## mypy --strict
+	@$(BIN)/mypy
+
+native-check: $(READY)  ## The C kernel under warnings-as-errors, ASan and UBSan
+	@$(BIN)/python -m pytest tests/native
+
+bench: library   ## Speed as ratios within one run
+	@$(BIN)/python -m pytest --benchmark-enable --benchmark-only
+
+clean:           ## Remove the environment and everything built
+	rm -rf $(VENV) build *.egg-info host/fieldassay/_kernel*.so native/_build
