@@ -1,4 +1,4 @@
-"""Says in plain words what this machine lacks before anything is installed: what, why it matters, what to type."""
+"""Says what this machine lacks before anything is installed: what, why it matters, what to type."""
 
 import importlib.util
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 def missing() -> list[str]:
     """One sentence per thing that `make setup` cannot do without."""
     found = []
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - runs on the Python that is there
         found.append(
             f"Python {sys.version.split()[0]} is too old: fieldassay needs 3.11 or newer. "
             "Type: make setup PYTHON=python3.11"

@@ -1,7 +1,7 @@
-"""Fixtures every test may use: outside programs, real spectra, the built library, a place for files.
+"""Fixtures every test may use: outside programs, real spectra, the built library, a home folder.
 
-Tests that need a program outside the Python environment are marked `needs("name")` and skip, saying why, where it is
-missing. With FIELDASSAY_CI=1 nothing may skip: a skip is then reported as a failure at the end of the run.
+Tests that need a program outside the Python environment are marked `needs("name")` and skip, saying
+why, where it is missing. With FIELDASSAY_CI=1 a skip is a failure at the end of the run.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def tool() -> object:
-    """Callable: tool("mosquitto") -> path; use together with needs("mosquitto")."""
+    """Find a program's path: `tool("mosquitto")`; use together with needs("mosquitto")."""
 
     def path_of(name: str) -> str:
         found = find_tool(name)
@@ -109,7 +109,7 @@ def tool() -> object:
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """Folder of real spectra that are not part of the project (FIELDASSAY_DATA); skips where absent."""
+    """Folder of real spectra outside the project (FIELDASSAY_DATA); skips where absent."""
     path = Path(os.environ.get("FIELDASSAY_DATA", ROOT.parent / "shared" / "data"))
     if not path.is_dir():
         pytest.skip(f"{NO_DATA} at {path}: set FIELDASSAY_DATA to the folder that has them")

@@ -1,6 +1,7 @@
-"""Every error fieldassay raises on purpose. UI, command line, API and log show the same three fields.
+"""Every error fieldassay raises on purpose: UI, command line, API and log show the same fields.
 
-One shallow tree; `code` is stable and documented in docs/reference/errors.md (a test keeps the two in step).
+One shallow tree; `code` is stable and documented in docs/reference/errors.md (a test keeps the two
+in step).
 """
 
 from __future__ import annotations

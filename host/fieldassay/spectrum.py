@@ -1,6 +1,7 @@
 """Axis and Spectrum: immutable arrays with a unit, and the steps that made them what they are.
 
-Pure data. Reading files is `formats`, pixel to wavenumber is `calibration`, changing intensities is `preprocess`.
+Pure data. Reading files is `formats`, pixel to wavenumber is `calibration`, changing intensities is
+`preprocess`.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class Step:
     """One processing step: its name with version and its parameters, as recorded in evidence."""
 
     name: str
-    parameters: Mapping[str, float | int | str] = field(default_factory=lambda: MappingProxyType({}))
+    parameters: Mapping[str, float | int | str] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,4 @@ class Spectrum:
         self, intensity: NDArray[np.generic], step: Step, noise: Floats | None = None
     ) -> Spectrum:
         """The same axis with new intensities and one more step; noise is dropped unless given."""
-        return replace(
-            self, intensity=intensity, noise=noise, steps=(*self.steps, step)
-        )
+        return replace(self, intensity=intensity, noise=noise, steps=(*self.steps, step))

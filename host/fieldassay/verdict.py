@@ -1,6 +1,7 @@
-"""What the host says about a measurement, and the JSON form that is the stable contract of `identify --json`.
+"""What the host says about a measurement, and the JSON form that `identify --json` promises.
 
-Pure data: `decide` makes verdicts, `identify` assembles an Identification, everything else only shows them.
+Pure data: `decide` makes verdicts, `identify` assembles an Identification, everything else only
+shows them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ VERDICT_KINDS: tuple[VerdictKind, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Substance:
-    """A named substance; `share` is its part of the explained signal, 0..1, or None if not estimated."""
+    """A named substance; `share` is its part of the explained signal, 0..1; None: not estimated."""
 
     id: str
     name: str
@@ -52,7 +53,8 @@ class Quality:
 
     Attributes:
         snr: Strongest band over the noise, both after baseline removal.
-        axis_shift_cm1: Shift of the measured axis that fits best; positive: measured bands lie too high.
+        axis_shift_cm1: Shift of the measured axis that fits best; positive: measured bands lie too
+            high.
         saturated: True if detector pixels were at full scale.
         range_cm1: The part of the axis that was compared.
         details: Further figures by name with their unit, for the record.
@@ -87,7 +89,7 @@ class Identification:
     algorithm: str
 
     def as_dict(self) -> dict[str, Any]:
-        """The documented JSON form (docs/reference/identify-json.md); keys in the documented order."""
+        """The JSON form of docs/reference/identify-json.md, keys in the documented order."""
         quality: dict[str, Any] = {
             "snr": round(self.quality.snr, 2),
             "axis_shift_cm1": round(self.quality.axis_shift_cm1, 2),
