@@ -1,4 +1,4 @@
-"""Fixtures of the firmware tests: real MicroPython, in a process of its own, on the files of device/.
+"""Fixtures of the firmware tests: real MicroPython, in its own process, on the files of device/.
 
 Owns how tests start the interpreter. Knows nothing about what the scripts do.
 """

@@ -10,7 +10,8 @@ pytestmark = pytest.mark.needs("micropython")
 def test_runs_with_path_arguments_and_input(micropython, tmp_path):
     (tmp_path / "given.py").write_text("X = 7\n")
     done = micropython(
-        "import sys, given\nprint(sys.implementation.name, given.X, sys.argv[1:], sys.stdin.readline().strip())\n",
+        "import sys, given\n"
+        "print(sys.implementation.name, given.X, sys.argv[1:], sys.stdin.readline().strip())\n",
         "a",
         3,
         path=[tmp_path],
