@@ -1,0 +1,150 @@
+"""Build, show and check reference libraries."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fieldassay import config, library_build
+from fieldassay.library import Library
+from fieldassay.preprocess import recipe
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`build`, `show` and `check`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    build = actions.add_parser(
+        "build", help="make the default library from its pinned public wheel"
+    )
+    build.add_argument("--output", type=Path, help="library file (default: in the home folder)")
+    build.add_argument("--wheel", type=Path, help="the reference wheel, if it is here already")
+    build.add_argument("--offline", action="store_true", help="never use the network")
+    show = actions.add_parser("show", help="list the substances and references of a library")
+    check = actions.add_parser("check", help="check a library's hash, entries and duplicates")
+    for sub in (show, check):
+        sub.add_argument("path", nargs="?", type=Path, help="library file (default: the built one)")
+    for sub in (build, show, check):
+        sub.add_argument("--home", type=Path, help="home folder (default: FIELDASSAY_HOME)")
+        sub.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one action."""
+    home = config.home(args.home)
+    if args.action == "build":
+        return _build(args, home)
+    path = args.path or home.library
+    library = Library.open(path)
+    if args.action == "show":
+        return _show(args, library)
+    return _check(args, library)
+
+
+def _build(args: argparse.Namespace, home: config.Home) -> int:
+    done = library_build.build(
+        output=args.output or home.library,
+        sources=home.root / "sources" / library_build.SOURCE_FOLDER,
+        wheel=args.wheel,
+        offline=args.offline,
+        progress=lambda text: print(text, file=sys.stderr),
+    )
+    facts = {
+        "path": str(done.path),
+        "changed": done.changed,
+        "library": done.library.hash,
+        "references": len(done.library.entries),
+        "substances": len(done.library.substances),
+    }
+    if args.json:
+        print(json.dumps(facts))
+    else:
+        state = "built" if done.changed else "up to date"
+        print(
+            f"{done.path} {state}: {facts['references']} references of {facts['substances']} "
+            f"substances, {done.library.hash}"
+        )
+    return 0
+
+
+def _show(args: argparse.Namespace, library: Library) -> int:
+    rows: list[dict[str, Any]] = []
+    for substance in sorted(library.substances.values(), key=lambda s: s.id):
+        references = [e for e in library.entries if e.substance == substance.id]
+        rows.append(
+            {
+                "id": substance.id,
+                "name": substance.name,
+                "inchikey": substance.inchikey,
+                "family": substance.family,
+                "packaging": substance.packaging,
+                "references": [
+                    {
+                        "label": e.label,
+                        "instrument": e.instrument,
+                        "laser_nm": e.laser_nm,
+                        "source": e.source,
+                        "licence": e.licence,
+                        "sha256": e.sha256,
+                    }
+                    for e in references
+                ],
+            }
+        )
+    if args.json:
+        print(json.dumps({"library": library.hash, "title": library.title, "substances": rows}))
+        return 0
+    print(f"{library.title}\n{library.hash}\nrecipe {library.recipe}\n")
+    for row in rows:
+        labels = ", ".join(r["label"] for r in row["references"])
+        print(f"{row['id']:32} {row['name']:34} {labels}")
+    return 0
+
+
+def check(library: Library) -> list[str]:
+    """What is wrong with an open library (its hash was checked on opening); empty if nothing is."""
+    problems = []
+    if library.recipe != recipe.RAMAN.id:
+        problems.append(f"made with recipe {library.recipe}, this version uses {recipe.RAMAN.id}")
+    names = Counter(entry.label for entry in library.entries)
+    problems += [f"label {name!r} is there {n} times" for name, n in names.items() if n > 1]
+    seen: dict[str, str] = {}
+    for entry in library.entries:
+        values = library.raw[entry.row]
+        digest = hashlib.sha256(values.tobytes()).hexdigest()
+        if digest in seen:
+            problems.append(f"{entry.label!r} and {seen[digest]!r} are the same spectrum")
+        seen.setdefault(digest, entry.label)
+        if entry.substance not in library.substances:
+            problems.append(f"{entry.label!r} is of an unknown substance {entry.substance!r}")
+        if not np.all(np.isfinite(values)):
+            problems.append(f"{entry.label!r} has values that are not numbers")
+        if not 0 <= entry.first < entry.last <= library.grid_cm1.size:
+            problems.append(f"{entry.label!r} has no usable range")
+    return problems
+
+
+def _check(args: argparse.Namespace, library: Library) -> int:
+    problems = check(library)
+    if args.json:
+        print(
+            json.dumps(
+                {
+                    "library": library.hash,
+                    "references": len(library.entries),
+                    "substances": len(library.substances),
+                    "problems": problems,
+                }
+            )
+        )
+    else:
+        print(f"{library.hash}: {len(library.entries)} references, {len(problems)} problems")
+        for problem in problems:
+            print(f"  {problem}")
+    return 1 if problems else 0

@@ -1,0 +1,201 @@
+"""Explanations of a measurement: one reference, or a non-negative sum of a few, and how well they agree.
+
+Owns preparing the measurement, candidates and the fit. Pure. What may be said about an explanation is `decide`.
+
+Agreement is the cosine between measurement and model after both were compressed with the noise of the measurement
+(`preprocess.normalize.compress`): bands that the measurement is too noisy to show cannot count against a reference, and
+every band above the noise that the model lacks, or has in excess, does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from fieldassay import match
+from fieldassay.library import Library
+from fieldassay.preprocess import noise, normalize, recipe
+from fieldassay.spectrum import Spectrum
+
+Floats = NDArray[np.float64]
+EDGE_COLUMNS = 9  # where the derivative still sees the end of the measurement
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A measurement on the library's grid.
+
+    Attributes:
+        measured: On the grid points it covers, despiked, with noise.
+        linear: Derivative on the whole grid, 0 outside, shape (D,).
+        threshold: Noise threshold of the derivative, shape (D,).
+        window: Columns [lo, hi) that may be compared at any shift.
+        shifts: Axis hypotheses in cm-1, shape (V,).
+        penalty: Prior on them, shape (V,).
+        spikes: Cosmic rays removed.
+    """
+
+    measured: Spectrum
+    linear: Floats
+    threshold: Floats
+    window: tuple[int, int]
+    shifts: Floats
+    penalty: Floats
+    spikes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One reference or a sum of several.
+
+    Attributes:
+        rows: Library rows, strongest first.
+        weights: Factor of each row's `linear`, > 0.
+        shares: Part of the explained signal of each, sum 1.
+        shift_cm1: Axis shift.
+        agreement: 0..1.
+    """
+
+    rows: tuple[int, ...]
+    weights: tuple[float, ...]
+    shares: tuple[float, ...]
+    shift_cm1: float
+    agreement: float
+
+
+def prepare(spectrum: Spectrum, library: Library, axis: Mapping[str, float]) -> Prepared:
+    """Run the recipe on a measurement with a cm-1 axis.
+
+    Args:
+        spectrum: Native axis in cm-1.
+        library: Gives the grid.
+        axis: `max_shift_cm1`, `step_cm1`, `penalty_per_cm1_squared`.
+
+    Raises:
+        FormatError: The axis is not in cm-1 or does not overlap the library.
+    """
+    native = recipe.apply(recipe.RAMAN.native, spectrum)
+    spikes = int(
+        next((s.parameters["spikes"] for s in native.steps if "spikes" in s.parameters), 0)
+    )
+    measured = recipe.on_grid(native, library.grid_cm1)
+    derived = recipe.apply(recipe.RAMAN.linear, measured)
+    start = int(np.searchsorted(library.grid_cm1, measured.axis.values[0]))
+    linear = np.zeros(library.grid_cm1.size)
+    threshold = np.zeros(library.grid_cm1.size)
+    linear[start : start + len(measured)] = derived.intensity
+    told = derived.noise if derived.noise is not None else np.zeros(len(measured))
+    noise_sigma = float(dict(recipe.RAMAN.compare)["compress"]["noise_sigma"])
+    threshold[start : start + len(measured)] = noise_sigma * told
+    reach = int(np.ceil(axis["max_shift_cm1"]))
+    lo, hi = start + EDGE_COLUMNS + reach, start + len(measured) - EDGE_COLUMNS - reach
+    shifts = np.arange(
+        -axis["max_shift_cm1"], axis["max_shift_cm1"] + 1e-9, axis["step_cm1"], dtype=np.float64
+    )
+    shifts = shifts[np.argsort(np.abs(shifts), kind="stable")]  # of equal ones the smallest wins
+    return Prepared(
+        measured=measured,
+        linear=linear,
+        threshold=threshold,
+        window=(lo, max(hi, lo)),
+        shifts=shifts,
+        penalty=axis["penalty_per_cm1_squared"] * shifts**2,
+        spikes=spikes,
+    )
+
+
+class Scene:
+    """A prepared measurement against a library: candidates and fits, with what they share computed once."""
+
+    def __init__(self, prepared: Prepared, library: Library, min_columns: int) -> None:
+        self.prepared = prepared
+        self.library = library
+        self.min_columns = min_columns
+        power = dict(recipe.RAMAN.compare)["compress"]["power"]
+        self._power = float(power)
+        compressed = normalize.compress(prepared.linear, prepared.threshold, self._power)
+        self._queries = match.shifted(compressed, prepared.shifts)
+
+    @property
+    def informative_columns(self) -> int:
+        """Columns in the window where the measurement stands above its noise."""
+        lo, hi = self.prepared.window
+        above = np.abs(self.prepared.linear[lo:hi]) > self.prepared.threshold[lo:hi]
+        return int(np.count_nonzero(above))
+
+    def singles(self, k: int) -> list[Explanation]:
+        """The best single references, best first: kernel ranking, then noise-aware agreement."""
+        lo, hi = self.prepared.window
+        if hi - lo < self.min_columns:
+            return []
+        hits = match.top_references(
+            self.library, self._queries, self.prepared.penalty, (lo, hi), self.min_columns, k
+        )
+        found = [self.fit((hit.row,), float(self.prepared.shifts[hit.variant])) for hit in hits]
+        found.sort(key=lambda e: (-self.ranking(e), e.rows))
+        return found
+
+    def ranking(self, explanation: Explanation) -> float:
+        """Agreement less the prior on the axis shift."""
+        per_square = self.prepared.penalty[-1] / max(self.prepared.shifts[-1] ** 2, 1e-9)
+        return explanation.agreement - float(per_square) * explanation.shift_cm1**2
+
+    def fit(self, rows: Sequence[int], shift_cm1: float) -> Explanation:
+        """Non-negative least squares of the derivative on these references at this shift; zero rows drop out."""
+        columns, measured, threshold = self._window(rows, shift_cm1)
+        basis = self.library.linear[list(rows), columns].astype(np.float64).T
+        weights, _ = nnls(basis, measured)
+        kept = np.flatnonzero(weights > 0)
+        agreement = self._agreement(measured, basis @ weights, threshold)
+        strength = weights[kept] * np.linalg.norm(basis[:, kept], axis=0)
+        order = np.argsort(-strength, kind="stable")
+        total = float(strength.sum()) or 1.0
+        return Explanation(
+            rows=tuple(int(rows[kept[i]]) for i in order),
+            weights=tuple(float(weights[kept[i]]) for i in order),
+            shares=tuple(float(strength[i]) / total for i in order),
+            shift_cm1=shift_cm1,
+            agreement=agreement,
+        )
+
+    def extend(self, start: Explanation, pool: Sequence[int]) -> Explanation:
+        """The best explanation with one more reference from `pool` at the same shift."""
+        best = start
+        for row in pool:
+            if row not in start.rows:
+                trial = self.fit((*start.rows, row), start.shift_cm1)
+                if trial.agreement > best.agreement:
+                    best = trial
+        return best
+
+    def model(self, explanation: Explanation) -> Floats:
+        """The explanation's derivative on the measured axis, shape (D,)."""
+        rows = list(explanation.rows)
+        total = np.asarray(explanation.weights) @ self.library.linear[rows].astype(np.float64)
+        columns = np.arange(total.size, dtype=np.float64)
+        return np.interp(columns - explanation.shift_cm1, columns, total)
+
+    def _window(self, rows: Sequence[int], shift_cm1: float) -> tuple[slice, Floats, Floats]:
+        lo, hi = self.prepared.window
+        first = max(lo, int(self.library.valid[list(rows), 0].max()))
+        last = min(hi, int(self.library.valid[list(rows), 1].min()))
+        last = max(last, first)
+        at = np.arange(first, last, dtype=np.float64) + shift_cm1
+        grid = np.arange(self.library.grid_cm1.size, dtype=np.float64)
+        measured = np.interp(at, grid, self.prepared.linear)
+        return slice(first, last), measured, np.interp(at, grid, self.prepared.threshold)
+
+    def _agreement(self, measured: Floats, model: Floats, threshold: Floats) -> float:
+        a = normalize.compress(measured, threshold, self._power)
+        b = normalize.compress(model, threshold, self._power)
+        norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+        return float(a @ b) / norm if norm > 0 else 0.0
+
+
+def noise_of(spectrum: Spectrum) -> Floats:
+    """Noise of each native point, shape (N,)."""
+    return noise.of(spectrum)

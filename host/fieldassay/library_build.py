@@ -1,0 +1,291 @@
+"""Making the default reference library from its pinned public wheel, and reference rows from any spectrum.
+
+Owns fetching, checking, taking the wheel apart and converting. The file layout is `library`, the preprocessing is
+`preprocess.recipe`, whose spectrum a file is of is `substances`. The same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldassay import library, substances
+from fieldassay.errors import LibraryError
+from fieldassay.library import Library
+from fieldassay.preprocess import noise, recipe
+from fieldassay.spectrum import Axis, Spectrum
+
+BUILDER = 1
+PACKAGE = "wp-enlighten"
+VERSION = "4.3.4"
+WHEEL_SHA256 = "033606b053078bd95bc848484f0d4f6a194e1bf8d47f87a6d1fd33e89725ebfa"
+SOURCES_SHA256 = (
+    "80dc6aaed17f056129c1acd5dcb519484ec7db6c202f02889d00b55ba45feca8"  # see sources_digest
+)
+MEMBERS = "wp_enlighten/assets/example_data/default_matching_library/"
+LICENCE_MEMBER = "wp_enlighten-4.3.4.dist-info/licenses/LICENSE"
+SOURCE_FOLDER = f"wp_enlighten-{VERSION}"
+LICENCE = "MIT"
+FIRST_CM1, LAST_CM1 = 302, 2303
+EDGE_COLUMNS = 9  # where the derivative (3 sigma of 3 cm-1) still sees the end of the data
+Progress = Callable[[str], None]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build did: the file, the open library and whether anything had to be done."""
+
+    path: Path
+    library: Library
+    changed: bool
+
+
+def build(
+    output: Path,
+    sources: Path,
+    wheel: Path | None = None,
+    offline: bool = False,
+    progress: Progress = lambda _: None,
+) -> Built:
+    """Make the default library, or do nothing if it is there and made from the same inputs.
+
+    Args:
+        output: The library file.
+        sources: Folder that keeps the extracted reference files; the simulator reads them there.
+        wheel: The reference wheel if it is here already; fetched with pip otherwise.
+        offline: Never use the network.
+        progress: Called with one sentence at each step.
+
+    Raises:
+        LibraryError: `reference_fetch_failed`, `reference_hash_wrong`, `reference_missing_offline`, `reference_unknown`.
+    """
+    catalogue = substances.load()
+    stamp = _stamp()
+    if output.exists() and sources_complete(sources):
+        try:
+            existing = Library.open(output)
+        except LibraryError:
+            progress("The library is damaged or old and is built again.")
+        else:
+            if dict(existing.build) == stamp and existing.recipe == recipe.RAMAN.id:
+                return Built(output, existing, changed=False)
+    if wheel is not None:
+        extract(wheel, sources)
+    elif not sources_complete(sources):
+        if offline:
+            raise LibraryError(
+                "reference_missing_offline",
+                f"The reference spectra are not in {sources} and the network may not be used.",
+                f"Give the wheel with --wheel PATH ({PACKAGE} {VERSION}), or build once with a network.",
+            )
+        with tempfile.TemporaryDirectory() as scratch:
+            progress(f"Fetching the reference spectra: {PACKAGE} {VERSION}, 51 MB.")
+            extract(fetch(Path(scratch)), sources)
+    progress("Converting the reference spectra.")
+    data = convert(sorted(sources.glob("*.csv")), catalogue, stamp)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(output.name + ".tmp")
+    temporary.write_bytes(data)
+    temporary.replace(output)
+    return Built(output, Library.open(output), changed=True)
+
+
+def fetch(folder: Path) -> Path:
+    """Download the pinned wheel with pip, which honours the user's index settings, and check its hash.
+
+    Raises:
+        LibraryError: `reference_fetch_failed`, `reference_hash_wrong`.
+    """
+    requirements = folder / "reference.txt"
+    requirements.write_text(
+        f"{PACKAGE}=={VERSION} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8"
+    )
+    command = [
+        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+        "--only-binary", ":all:", "--require-hashes", "-d", str(folder), "-r", str(requirements),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode != 0 or not wheels:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        reason = next(
+            (line for line in lines if "ERROR" in line), lines[-1] if lines else "no reason"
+        )
+        wrong = "hash" in done.stderr.lower() and "mismatch" in done.stderr.lower()
+        raise LibraryError(
+            "reference_hash_wrong" if wrong else "reference_fetch_failed",
+            f"The reference spectra could not be fetched: {reason.strip()}",
+            "Check the network and pip's index settings, or give the wheel with --wheel PATH.",
+        )
+    return wheels[0]
+
+
+def extract(wheel: Path, sources: Path) -> None:
+    """Check the wheel and take only the reference files and the licence out of it.
+
+    Raises:
+        LibraryError: `reference_fetch_failed`, `reference_hash_wrong`.
+    """
+    try:
+        data = wheel.read_bytes()
+    except OSError as error:
+        raise LibraryError(
+            "reference_fetch_failed",
+            f"The wheel {wheel} cannot be read: {error.strerror}.",
+            f"Give the wheel of {PACKAGE} {VERSION} with --wheel PATH.",
+        ) from error
+    if hashlib.sha256(data).hexdigest() != WHEEL_SHA256:
+        raise LibraryError(
+            "reference_hash_wrong",
+            f"{wheel.name} is not the pinned wheel: its SHA-256 differs.",
+            f"Use {PACKAGE} {VERSION} with SHA-256 {WHEEL_SHA256}.",
+        )
+    sources.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for member in archive.namelist():
+            if member.startswith(MEMBERS) and member.endswith(".csv"):
+                (sources / Path(member).name).write_bytes(archive.read(member))
+        (sources / "LICENSE").write_bytes(archive.read(LICENCE_MEMBER))
+
+
+def sources_complete(sources: Path) -> bool:
+    """True if the folder holds exactly the reference files of the pinned wheel."""
+    return sources_digest(sources) == SOURCES_SHA256
+
+
+def sources_digest(sources: Path) -> str:
+    """SHA-256 over names and contents of the reference files, in order of name."""
+    total = hashlib.sha256()
+    for path in sorted(sources.glob("*.csv")):
+        total.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def convert(
+    paths: Sequence[Path],
+    catalogue: Mapping[str, substances.SubstanceInfo],
+    stamp: Mapping[str, Any],
+) -> bytes:
+    """The library file for these reference files.
+
+    Raises:
+        LibraryError: `reference_unknown`, `reference_not_readable`.
+    """
+    owners = substances.by_reference(catalogue.values())
+    grid = np.arange(FIRST_CM1, LAST_CM1 + 1, dtype=np.float64)
+    rows, entries, used = [], [], {}
+    for path in paths:
+        info = owners.get(path.stem)
+        if info is None:
+            raise LibraryError(
+                "reference_unknown",
+                f"The catalogue does not say what substance {path.name!r} is of.",
+                "Add its name to `references` of a substance in substances.toml.",
+            )
+        data = path.read_bytes()
+        header, spectrum = read_reference(data, path.name)
+        raw, linear, compared, first, last = reference_row(spectrum, grid)
+        rows.append((raw, linear, compared))
+        used[info.id] = info
+        entries.append(
+            {
+                "substance": info.id,
+                "label": path.stem,
+                "file": path.name,
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "instrument": header.get("Serial Number", ""),
+                "laser_nm": float(header.get("Laser Wavelength", "785")),
+                "source": f"{PACKAGE} {VERSION}",
+                "licence": LICENCE,
+                "first": first,
+                "last": last,
+            }
+        )
+    header_fields = {
+        "title": "Raman 785 nm, pure chemicals, as measured",
+        "recipe": recipe.RAMAN.id,
+        "grid": {"first_cm1": FIRST_CM1, "step_cm1": 1, "columns": grid.size},
+        "entries": entries,
+        "substances": [_identity(used[name]) for name in sorted(used)],
+        "build": dict(stamp),
+    }
+    stacked = [np.array(column, dtype=np.float32) for column in zip(*rows, strict=True)]
+    return library.encode(
+        header_fields, {"raw": stacked[0], "linear": stacked[1], "matrix": stacked[2]}
+    )
+
+
+def reference_row(spectrum: Spectrum, grid_cm1: Floats) -> tuple[Floats, Floats, Floats, int, int]:
+    """One reference on the grid: raw, linear and compared values, shape (D,) each, and its columns [first, last)."""
+    measured = recipe.on_grid(spectrum, grid_cm1)
+    linear = recipe.apply(recipe.RAMAN.linear, measured)
+    compared = recipe.apply(recipe.RAMAN.compare, linear)
+    start = int(np.searchsorted(grid_cm1, measured.axis.values[0]))
+    first, last = start + EDGE_COLUMNS, start + len(measured) - EDGE_COLUMNS
+    rows = []
+    for values in (measured.intensity, linear.intensity, compared.intensity):
+        row = np.zeros(grid_cm1.size)
+        row[start : start + len(measured)] = values
+        rows.append(row)
+    scale = float(np.linalg.norm(rows[1][first:last])) or 1.0
+    norm = float(np.linalg.norm(rows[2][first:last])) or 1.0
+    return rows[0], rows[1] / scale, rows[2] / norm, first, last
+
+
+def read_reference(data: bytes, name: str) -> tuple[dict[str, str], Spectrum]:
+    """A reference CSV: a `key,value` header block, then the columns Wavenumber and Processed.
+
+    Raises:
+        LibraryError: `reference_not_readable`.
+    """
+    header: dict[str, str] = {}
+    rows = iter(csv.reader(io.StringIO(data.decode("utf-8-sig"))))
+    try:
+        for row in rows:
+            if "Wavenumber" in row:
+                x_column, y_column = row.index("Wavenumber"), row.index("Processed")
+                break
+            if len(row) >= 2:
+                header[row[0]] = row[1]
+        points = np.array([(float(row[x_column]), float(row[y_column])) for row in rows if row])
+        values = points[:, 1]
+        sigma = np.full(values.size, noise.estimate(values))
+        return header, Spectrum(Axis(points[:, 0], "cm-1"), values, "counts", sigma)
+    except (ValueError, IndexError, UnboundLocalError) as error:
+        raise LibraryError(
+            "reference_not_readable",
+            f"The reference file {name!r} cannot be read: {error}.",
+            "Delete the folder of extracted reference files and build the library again.",
+        ) from error
+
+
+def _stamp() -> dict[str, Any]:
+    catalogue = (Path(substances.__file__).parent / "substances.toml").read_bytes()
+    return {
+        "builder": BUILDER,
+        "package": PACKAGE,
+        "version": VERSION,
+        "wheel_sha256": WHEEL_SHA256,
+        "catalogue_sha256": hashlib.sha256(catalogue).hexdigest(),
+    }
+
+
+def _identity(info: substances.SubstanceInfo) -> dict[str, Any]:
+    fields = asdict(info)
+    return {
+        key: fields[key]
+        for key in ("id", "name", "inchikey", "cas", "family", "hazard_card", "packaging")
+    }

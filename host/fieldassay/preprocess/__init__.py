@@ -1,0 +1,1 @@
+"""Steps that change intensities or put them on another grid, and the recipes that order them."""

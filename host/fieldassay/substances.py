@@ -1,0 +1,133 @@
+"""The catalogue of substances: identity, names, claims with their verification state, hazard card.
+
+Owns reading and checking substances.toml. The text of hazard cards is `hazards`; which references exist is `library`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, Literal
+
+from fieldassay.errors import LibraryError
+
+Verification = Literal["verified", "unverified"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What somebody says about the control of a substance; only a verified claim may be shown as a fact."""
+
+    claim: str
+    verification: Verification
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubstanceInfo:
+    """One substance of the catalogue.
+
+    Attributes:
+        id: Lower-case slug of the preferred name.
+        name: Preferred name as people read it.
+        synonyms: Other names, for search.
+        cas, inchikey: Identifiers or None.
+        identity: Whether the identifiers are verified.
+        family: Chemical family in plain words.
+        hazard_card: Id of the hazard card.
+        packaging: True for materials a measurement goes through; never reported as the finding.
+        references: File names (without suffix) of its references in the default set.
+        claims: Claims about control.
+    """
+
+    id: str
+    name: str
+    synonyms: tuple[str, ...]
+    cas: str | None
+    inchikey: str | None
+    identity: Verification
+    family: str
+    hazard_card: str
+    packaging: bool
+    references: tuple[str, ...]
+    claims: tuple[Claim, ...]
+
+    def verified_claims(self) -> tuple[Claim, ...]:
+        """The claims that may be shown as facts."""
+        return tuple(claim for claim in self.claims if claim.verification == "verified")
+
+
+def parse(document: Mapping[str, Any]) -> Mapping[str, SubstanceInfo]:
+    """Check a catalogue document and return its substances by id, in file order.
+
+    Raises:
+        LibraryError: `catalogue_not_usable`.
+    """
+    substances: dict[str, SubstanceInfo] = {}
+    owners: dict[str, str] = {}
+    for row in document.get("substance", ()):
+        try:
+            info = _info(row)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _not_usable(f"substance {row.get('id', '?')!r}: {error!r}") from error
+        if info.id in substances:
+            raise _not_usable(f"substance {info.id!r} is there twice")
+        for reference in info.references:
+            if reference in owners:
+                raise _not_usable(f"{reference!r} belongs to {owners[reference]!r} and {info.id!r}")
+            owners[reference] = info.id
+        substances[info.id] = info
+    if document.get("schema") != 1 or not substances:
+        raise _not_usable("schema is not 1 or no substance is listed")
+    return MappingProxyType(substances)
+
+
+def load() -> Mapping[str, SubstanceInfo]:
+    """The catalogue that comes with fieldassay, by id."""
+    text = files("fieldassay").joinpath("substances.toml").read_text(encoding="utf-8")
+    return parse(tomllib.loads(text))
+
+
+def by_reference(catalogue: Iterable[SubstanceInfo]) -> dict[str, SubstanceInfo]:
+    """Which substance a reference file (name without suffix) is of."""
+    return {reference: info for info in catalogue for reference in info.references}
+
+
+_KEYS = {
+    "id", "name", "synonyms", "cas", "inchikey", "identity", "identity_note", "family", "packaging", "hazard_card",
+    "references", "claims",
+}  # fmt: skip
+
+
+def _info(row: Mapping[str, Any]) -> SubstanceInfo:
+    if unknown := set(row) - _KEYS:
+        raise ValueError(f"unknown keys {sorted(unknown)}")
+    if row["identity"] not in ("verified", "unverified"):
+        raise ValueError("identity is neither verified nor unverified")
+    claims = tuple(Claim(**claim) for claim in row.get("claims", ()))
+    if any(claim.verification not in ("verified", "unverified") for claim in claims):
+        raise ValueError("a claim is neither verified nor unverified")
+    return SubstanceInfo(
+        id=row["id"],
+        name=row["name"],
+        synonyms=tuple(row["synonyms"]),
+        cas=row.get("cas"),
+        inchikey=row.get("inchikey"),
+        identity=row["identity"],
+        family=row["family"],
+        hazard_card=row["hazard_card"],
+        packaging=bool(row.get("packaging", False)),
+        references=tuple(row["references"]),
+        claims=claims,
+    )
+
+
+def _not_usable(why: str) -> LibraryError:
+    return LibraryError(
+        "catalogue_not_usable",
+        f"The substance catalogue cannot be used: {why}.",
+        "Correct substances.toml or install fieldassay again.",
+    )
