@@ -8,12 +8,14 @@ counter. Knows nothing about messages, keys or the network.
 
 import hashlib
 import os
+import struct
 from binascii import hexlify
 
 _BLOCK = 512
 _ENOENT = 2
 _ENOSPC = 28
 _COUNTER = "boot"
+_ENTRY = 16
 
 
 class SpoolError(Exception):
@@ -49,30 +51,29 @@ class Spool:
         self.root = root
         self.capacity = capacity
         self.bad = 0
-        self._names = []
+        self.used = 0
+        # Boot, seq, start of the digest of each record, sorted: one block of memory for good; a
+        # hundred small objects would cut the heap into pieces too small for a frame.
+        self._index = bytearray(_ENTRY * capacity)
         self._scan(tick)
-
-    @property
-    def used(self):
-        return len(self._names)
 
     def pending(self):
         # [(boot, seq)], oldest first.
-        return [(int(n[:8], 16), int(n[9:17], 16)) for n in self._names]
+        return [struct.unpack_from(">II", self._index, i * _ENTRY) for i in range(self.used)]
 
     def append(self, boot, seq, chunks):
         # Writes the chunks as one record and returns the SHA-256 of its bytes. When this returns,
         # the record survives a power cut. When it raises, nothing of it is left.
         if self.used >= self.capacity:
             raise _full("All {} slots hold unsent measurements.".format(self.capacity))
-        key = _key(boot, seq)
-        if self._find(key) is not None:
+        key = struct.pack(">II", boot, seq)
+        if self._find(key) >= 0:
             raise SpoolError(
                 "spool_exists",
                 "Measurement {} of boot {} is already stored.".format(seq, boot),
                 "Restart the unit.",
             )
-        tmp = self._path(key + ".tmp")
+        tmp = self._path(_hex(key) + ".tmp")
         digest = hashlib.sha256()
         done = False
         try:
@@ -82,8 +83,8 @@ class Spool:
                     if file.write(chunk) != len(chunk):
                         raise OSError(_ENOSPC)
             digest = digest.digest()
-            name = _name(key, digest)
-            os.rename(tmp, self._path(name))
+            entry = key + digest[:8]
+            os.rename(tmp, self._path(_name(entry)))
             done = True
         except OSError as error:
             if error.errno == _ENOSPC:
@@ -92,8 +93,7 @@ class Spool:
         finally:
             if not done:
                 _remove_quietly(tmp)
-        self._names.append(name)
-        self._names.sort()
+        self._insert(entry)
         return digest
 
     def size(self, boot, seq):
@@ -111,17 +111,19 @@ class Spool:
 
     def release(self, boot, seq, digest):
         # Frees the slot and returns True if the record is there and has this digest, else False.
-        name = self._find(_key(boot, seq))
-        if name is None:
+        at = self._find(struct.pack(">II", boot, seq))
+        if at < 0:
             return False
-        path = self._path(name)
+        path = self._path(_name(self._entry(at)))
         try:
             if _digest(path) != bytes(digest):
                 return False
             os.remove(path)
         except OSError as error:
             raise _flash_error(error) from None
-        self._names.remove(name)
+        end = self.used * _ENTRY
+        self._index[at * _ENTRY : end - _ENTRY] = self._index[(at + 1) * _ENTRY : end]
+        self.used -= 1
         return True
 
     def next_boot(self):
@@ -157,26 +159,28 @@ class Spool:
             os.mkdir(self.root)
         except OSError:
             pass  # it exists; if it does not, listdir says so
-        for name in sorted(os.listdir(self.root)):
+        for name in os.listdir(self.root):
             if name.endswith(".tmp"):
                 _remove_quietly(self._path(name))
             elif name.endswith(".bad"):
                 self.bad += 1
             elif name.endswith(".rec"):
-                if self._is_intact(name):
-                    self._names.append(name)
-                else:
+                entry = self._checked(name)
+                if entry is None:
                     self._set_aside(name)
+                else:
+                    self._insert(entry)
             if tick is not None:
                 tick()
 
-    def _is_intact(self, name):
+    def _checked(self, name):
+        # The index entry of a record whose content fits its name, else None.
         try:
-            return name == _name(name[:17], _digest(self._path(name))) and (
-                name[:17] == _key(int(name[:8], 16), int(name[9:17], 16))
-            )
+            key = struct.pack(">II", int(name[:8], 16), int(name[9:17], 16))
+            entry = key + _digest(self._path(name))[:8]
         except (OSError, ValueError):
-            return False
+            return None
+        return entry if _name(entry) == name and self._find(key) < 0 else None
 
     def _set_aside(self, name):
         self.bad += 1
@@ -188,29 +192,43 @@ class Spool:
     def _path(self, name):
         return self.root + "/" + name
 
+    def _entry(self, at):
+        return bytes(self._index[at * _ENTRY : (at + 1) * _ENTRY])
+
     def _find(self, key):
-        for name in self._names:
-            if name.startswith(key):
-                return name
-        return None
+        for at in range(self.used):
+            if self._index[at * _ENTRY : at * _ENTRY + 8] == key:
+                return at
+        return -1
+
+    def _insert(self, entry):
+        at = self.used
+        while at > 0 and self._entry(at - 1) > entry:
+            at -= 1
+        end = self.used * _ENTRY
+        if end == len(self._index):  # found at start: more records than this capacity
+            self._index.extend(bytes(_ENTRY))
+        self._index[(at + 1) * _ENTRY : end + _ENTRY] = self._index[at * _ENTRY : end]
+        self._index[at * _ENTRY : (at + 1) * _ENTRY] = entry
+        self.used += 1
 
     def _record(self, boot, seq):
-        name = self._find(_key(boot, seq))
-        if name is None:
+        at = self._find(struct.pack(">II", boot, seq))
+        if at < 0:
             raise SpoolError(
                 "spool_unknown",
                 "Measurement {} of boot {} is not stored.".format(seq, boot),
                 "It was delivered before, or never taken.",
             )
-        return self._path(name)
+        return self._path(_name(self._entry(at)))
 
 
-def _key(boot, seq):
-    return "{:08x}-{:08x}".format(boot, seq)
+def _hex(key):
+    return hexlify(key[:4]).decode() + "-" + hexlify(key[4:8]).decode()
 
 
-def _name(key, digest):
-    return key + "-" + hexlify(digest[:8]).decode() + ".rec"
+def _name(entry):
+    return _hex(entry) + "-" + hexlify(entry[8:]).decode() + ".rec"
 
 
 def _blocks(path, block):

@@ -1,6 +1,6 @@
 # Runs on MicroPython. Cuts the power at every program and erase operation of the spool on littlefs2
 # (flash in RAM, bits can only be cleared by a program), remounts what is there, and checks.
-# ruff: noqa: PTH123, PTH208
+# ruff: noqa: PTH123, PTH208, RUF005
 # Prints one line per scenario: name, cut points tried, how often the new record was there.
 import hashlib
 import os
@@ -151,7 +151,7 @@ def verify_append(earlier):
             check_records(spool, (9,))
         else:  # the repeat must succeed
             spool.append(1, 9, content(9, SIZES[9]))
-        check_records(Spool(ROOT, 8), (*earlier, 9))
+        check_records(Spool(ROOT, 8), earlier + (9,))
         return there
 
     return verify
@@ -188,7 +188,7 @@ def boot():
 
 def verify_boot(spool, finished):
     check_records(spool, (1, 2, 3))
-    given = [1, *GIVEN]
+    given = [1] + GIVEN
     GIVEN.clear()
     first = spool.next_boot()
     second = spool.next_boot()
@@ -238,7 +238,7 @@ def nothing(_flash):
 
 
 def verify_first(spool, _finished):
-    given = [0, *GIVEN]
+    given = [0] + GIVEN
     GIVEN.clear()
     expect(spool.used == 0 and spool.bad == 0, "something from nothing")
     expect(spool.next_boot() > max(given), "boot number given twice")

@@ -50,8 +50,8 @@ def _mutant(folder: Path, old: str, new: str) -> Path:
     ("old", "new", "complaint"),
     [
         pytest.param(
-            'tmp = self._path(key + ".tmp")',
-            'tmp = self._path(key + "-0123456789abcdef.rec")',
+            'tmp = self._path(_hex(key) + ".tmp")',
+            'tmp = self._path(_hex(key) + "-0123456789abcdef.rec")',
             "a record was damaged",
             id="append-under-the-final-name",
         ),
