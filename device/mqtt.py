@@ -199,18 +199,27 @@ class Client:
             await self._flush_acks()
             limit = time.ticks_add(time.ticks_ms(), self.timeout_ms * _STALLS_PER_PACKET)
             await self._write(memoryview(tx)[:n], limit)
-            left = publication.length
-            for block in publication.blocks():
-                left -= len(block)
-                if left < 0:
-                    break
-                await self._write(block, limit)
+            left = await self._stream(publication.blocks(), publication.length, limit)
             if left:
                 raise MqttError("payload", "the payload is not as long as announced")
             publication.deadline = time.ticks_add(time.ticks_ms(), self.timeout_ms)
         except BaseException:
             self.close()
             raise
+
+    # Write the blocks; bytes missing (or, below 0, too many). A generator is closed in any case:
+    # it may hold a file.
+    async def _stream(self, blocks, left, limit):
+        try:
+            for block in blocks:
+                left -= len(block)
+                if left < 0:
+                    break
+                await self._write(block, limit)
+        finally:
+            if hasattr(blocks, "close"):
+                blocks.close()
+        return left
 
     def forget(self, publication):
         if self._inflight.get(publication.packet_id) is publication:
