@@ -1,0 +1,342 @@
+"""JCAMP-DX 4.24 and 5.01: blocks and labels in, one Spectrum out; and writing.
+
+The first block with a spectrum on an optical axis is read; `asdf` decodes the ordinates. What
+the file states about itself (NPOINTS, FIRSTY, X and Y checks, ##END) must hold, or it is damaged.
+Sources: McDonald and Wilks, Appl. Spectrosc. 42 (1988) 151; Lampen et al., Appl. Spectrosc. 53
+(1999) 1457.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from fieldassay.errors import FormatError
+from fieldassay.formats import asdf
+from fieldassay.formats.columns import (
+    assemble,
+    axis_unit,
+    check_points,
+    damaged,
+    facts,
+    not_optical,
+    number,
+    technique,
+)
+from fieldassay.spectrum import Floats, Spectrum
+
+_NOT_LABEL = re.compile(r"[\s_/-]")
+_TABLES = ("XYDATA", "XYPOINTS", "DATATABLE", "PEAKTABLE", "PEAKASSIGNMENTS")
+_FACTS = {
+    "TITLE": "title",
+    "DATATYPE": "data_type",
+    "YUNITS": "y_units",
+    "XUNITS": "x_units",
+    "SPECTROMETERDATASYSTEM": "instrument",
+    "RESOLUTION": "resolution",
+    "CASNAME": "cas_name",
+    "CASREGISTRYNO": "cas",
+    "MOLFORM": "formula",
+}
+
+
+@dataclass(slots=True)
+class Block:
+    """One ##TITLE … ##END block: its records in order; `closed` once ##END was seen."""
+
+    records: list[tuple[str, list[str]]] = field(default_factory=list)
+    closed: bool = False
+
+    def get(self, label: str) -> str:
+        """The value of the first record with this label, on one line; empty if there is none."""
+        for name, lines in self.records:
+            if name == label:
+                return " ".join(line.strip() for line in lines[:20]).strip()
+        return ""
+
+    def number(self, label: str) -> float | None:
+        """The value as a number; None if absent or not a number. Blanks inside are tolerated."""
+        return number(self.get(label).replace(" ", ""))
+
+
+def sniff(data: bytes) -> bool:
+    """True if the first label, after blank lines and comments, is ##TITLE or ##JCAMP-DX."""
+    head = data[:4096].removeprefix(b"\xef\xbb\xbf").decode("latin-1")
+    for line in re.split(r"[\r\n]+", head):
+        line = line.strip()
+        if line and not line.startswith("$$"):
+            label = _NOT_LABEL.sub("", line.partition("=")[0]).upper()
+            return label in ("##TITLE", "##JCAMPDX", "##JCAMP")
+    return False
+
+
+def read(data: bytes) -> Spectrum:
+    """The first spectrum of a JCAMP-DX file.
+
+    Raises:
+        FormatError: no block holds a spectrum (the error names the blocks), or a check fails.
+    """
+    blocks = list(parse_blocks(data))
+    refused: FormatError | None = None
+    for index, block in enumerate(blocks):
+        if not any(label in _TABLES for label, _ in block.records):
+            continue
+        try:
+            spectrum = _spectrum(block)
+        except FormatError as error:
+            if error.code not in ("peaks_not_spectrum", "axis_not_optical", "no_spectrum"):
+                raise
+            refused = refused or error
+            continue
+        if len(blocks) > 2:
+            note = f"block {index} of {len(blocks) - 1}: {block.get('TITLE')[:60]}"
+            return _with_note(spectrum, note)
+        return spectrum
+    if refused is not None and len(blocks) <= 2:
+        raise refused
+    names = ", ".join(f"{b.get('TITLE')[:30]!r} ({b.get('DATATYPE')[:30]})" for b in blocks[:8])
+    raise FormatError(
+        "no_spectrum",
+        f"No block of the file holds an optical spectrum; it has {len(blocks)}: {names}.",
+        "Export the spectrum itself (XYDATA or XYPOINTS), not peaks or other data.",
+    )
+
+
+def parse_blocks(data: bytes) -> Iterator[Block]:
+    """The blocks in the order they begin; a LINK block comes before the blocks it holds."""
+    text = data.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
+    blocks: list[Block] = []
+    open_: list[Block] = []
+    lines: list[str] | None = None
+    for line in re.split(r"\r\n|\r|\n", text):
+        line = line.partition("$$")[0]
+        stripped = line.lstrip()
+        if not stripped.startswith("##"):
+            if lines is not None and stripped:
+                lines.append(line)
+            continue
+        label, equals, value = stripped[2:].partition("=")
+        if not equals:
+            raise damaged(f"The label {stripped[:30]!r} has no '='.")
+        name = label.strip().upper() if label.startswith("$") else _NOT_LABEL.sub("", label).upper()
+        if name == "END":
+            if open_:
+                open_.pop().closed = True
+            lines = None
+            continue
+        if name == "TITLE" or not open_:
+            block = Block()
+            blocks.append(block)
+            open_.append(block)
+            if len(blocks) > 10_000:
+                raise damaged("The file has more than 10,000 blocks.")
+        lines = [value]
+        open_[-1].records.append((name, lines))
+    yield from blocks
+
+
+def _spectrum(block: Block) -> Spectrum:
+    """The spectrum of one block."""
+    if any(name == "NTUPLES" for name, _ in block.records):
+        block = _first_page(block)
+    table, lines = next((n, v) for n, v in block.records if n in _TABLES)
+    form = lines[0].replace(" ", "").upper()
+    if table.startswith("PEAK") or "PEAKS" in form:
+        raise FormatError(
+            "peaks_not_spectrum",
+            "The file holds a table of peaks, not a spectrum.",
+            "Export the spectrum itself (XYDATA or XYPOINTS).",
+        )
+    data_type = block.get("DATATYPE")
+    if re.search(r"mass|nmr|chromatogra|mobility|epr|titration", data_type, re.IGNORECASE):
+        raise not_optical(data_type)
+    label = block.get("XUNITS")
+    unit = axis_unit(label)
+    if unit is None:
+        raise not_optical(label or "not stated")
+    if not block.closed:
+        raise FormatError(
+            "file_truncated",
+            "The file ends before its ##END= label.",
+            "Copy the file again; a part is missing.",
+        )
+    x, y = decode(block, form, lines[1:])
+    pairs = [(_FACTS[n], block.get(n)) for n, _ in block.records if n in _FACTS]
+    pairs += [(n.lstrip("$."), block.get(n)) for n, _ in block.records if _about_laser(n)]
+    meta = {"format": "jcamp", **facts(pairs)}
+    kind = technique(data_type)
+    if kind:
+        meta["technique"] = kind
+    return assemble(x * unit[1], y, unit[0], meta)
+
+
+def decode(block: Block, form: str, lines: list[str]) -> tuple[Floats, Floats]:
+    """The numbers of a data table, scaled by its factors and checked; any axis, optical or not."""
+    x_factor = _or_one(block.number("XFACTOR"))
+    y_factor = _or_one(block.number("YFACTOR"))
+    points = block.number("NPOINTS")
+    if points is not None:
+        check_points(int(points))
+    if form.startswith("(XY..XY)"):
+        x, y = asdf.pairs(lines)
+        x *= x_factor
+    elif re.match(r"\(X\+\+\([YRI]\.\.[YRI]\)\)?", form):
+        table = asdf.decode(lines)
+        y = table.y
+        if points is None or int(points) == y.size:
+            x = _even_axis(block, table, x_factor)
+    else:
+        raise FormatError(
+            "no_spectrum",
+            f"The data table has the form {form[:40]!r}, which is not a spectrum.",
+            "Export the spectrum as XYDATA=(X++(Y..Y)) or XYPOINTS=(XY..XY).",
+        )
+    if points is not None and int(points) != y.size:
+        raise damaged(f"The file says it has {int(points)} points and has {y.size}.")
+    if y.size == 0:
+        raise damaged("The data table is empty.")
+    y = y * y_factor
+    _check_first_y(block, y, abs(y_factor))
+    keep = ~np.isnan(y)
+    return x[keep], y[keep]
+
+
+def _even_axis(block: Block, table: asdf.Table, x_factor: float) -> Floats:
+    """Positions from FIRSTX with LASTX or DELTAX, checked against the X of every line."""
+    size = table.y.size
+    if size == 0:
+        return table.y
+    line_x = table.line_x * x_factor
+    first, last, step = (block.number(label) for label in ("FIRSTX", "LASTX", "DELTAX"))
+    if first is None:
+        first = float(line_x[0])
+    if last is None and step is None:
+        step = _step_of_lines(table, line_x)
+    rounding = table.line_x_rounding * abs(x_factor)
+    worst = ""
+    # In some files LASTX does not fit NPOINTS and DELTAX; the X of the lines says which is right.
+    for end in (last, None if step is None else first + step * (size - 1)):
+        if end is None:
+            continue
+        x = np.linspace(first, end, size)
+        off = np.abs(x[table.line_start] - line_x)
+        if np.all(off <= 1.5 * abs(end - first) / max(size - 1, 1) + 2.0 * rounding):
+            return x
+        at = int(np.argmax(off))
+        worst = worst or f"a line starts at {line_x[at]:.6g}, due is {x[table.line_start][at]:.6g}"
+    if line_x.size == size:  # one point a line: an uneven axis in an "even" table, seen in the wild
+        return line_x
+    raise damaged(f"An X check fails: {worst}.")
+
+
+def _step_of_lines(table: asdf.Table, line_x: Floats) -> float:
+    between = int(table.line_start[-1] - table.line_start[0])
+    if between == 0:
+        raise damaged("The file states neither LASTX nor DELTAX.")
+    return float((line_x[-1] - line_x[0]) / between)
+
+
+def _check_first_y(block: Block, y: Floats, y_factor: float) -> None:
+    """FIRSTY must be the first ordinate, within 1 % or the resolution; 0 is "not filled in"."""
+    first_y = block.number("FIRSTY")
+    if not first_y or np.isnan(y[0]):
+        return
+    if abs(y[0] - first_y) > 0.01 * abs(first_y) + 2.0 * y_factor:
+        raise damaged(f"FIRSTY is stated as {first_y:.6g} and is {y[0]:.6g}.")
+
+
+def _first_page(block: Block) -> Block:
+    """An NTUPLES block as a plain one: its first table with the attributes of its variables."""
+
+    def row(label: str) -> list[str]:
+        return [cell.strip() for cell in block.get(label).split(",")]
+
+    symbols = [s.upper() for s in row("SYMBOL")]
+    index = next((i for i, (n, _) in enumerate(block.records) if n == "DATATABLE"), None)
+    if index is None:
+        raise FormatError(
+            "no_spectrum", "The NTUPLES block has no data table.", "Export one plain spectrum."
+        )
+    lines = block.records[index][1]
+    form = lines[0].replace(" ", "").upper()
+    found = re.match(r"\((?:X\+\+\(([A-Z])\.\.|X([A-Z])\.\.)", form)
+    y_symbol = (found.group(1) or found.group(2)) if found else "Y"
+    plain = Block([(n, v) for n, v in block.records[:index] if n not in ("NTUPLES", "NPOINTS")])
+    plain.closed = block.closed
+    for label, source, symbol in (
+        ("XUNITS", "UNITS", "X"),
+        ("YUNITS", "UNITS", y_symbol),
+        ("XFACTOR", "FACTOR", "X"),
+        ("YFACTOR", "FACTOR", y_symbol),
+        ("FIRSTX", "FIRST", "X"),
+        ("LASTX", "LAST", "X"),
+        ("FIRSTY", "FIRST", y_symbol),
+        ("NPOINTS", "VARDIM", "X"),
+    ):
+        cells = row(source)
+        place = symbols.index(symbol) if symbol in symbols else -1
+        if 0 <= place < len(cells) and cells[place]:
+            plain.records.append((label, [cells[place]]))
+    # A page may state its own count, after the attributes of all pages.
+    for name, values in block.records[:index]:
+        if name == "NPOINTS":
+            plain.records.insert(0, (name, values))
+    plain.records.append(("DATATABLE", lines))
+    return plain
+
+
+def _about_laser(label: str) -> bool:
+    return ("LASER" in label and "WAVELENGTH" in label) or "EXCITATION" in label
+
+
+def _or_one(value: float | None) -> float:
+    return 1.0 if value is None or value == 0.0 else value
+
+
+def _with_note(spectrum: Spectrum, note: str) -> Spectrum:
+    return replace(spectrum, meta={**spectrum.meta, "note": note})
+
+
+def write(spectrum: Spectrum) -> bytes:
+    """The spectrum as JCAMP-DX 5.01, XYPOINTS: exact, every float64 reads back bit for bit.
+
+    Only title, technique and excitation go into the labels; owner, place and date never do.
+    """
+    x, y = spectrum.axis.values, spectrum.intensity
+    units = {"cm-1": "1/CM", "nm": "NANOMETERS", "px": "PIXEL"}
+    kind = spectrum.meta.get("technique", "raman")
+    labels: Iterable[tuple[str, str]] = (
+        ("TITLE", _one_line(spectrum.meta.get("title", "")) or "spectrum"),
+        ("JCAMP-DX", "5.01"),
+        ("DATA TYPE", "INFRARED SPECTRUM" if kind == "infrared" else "RAMAN SPECTRUM"),
+        ("DATA CLASS", "XYPOINTS"),
+        ("ORIGIN", "fieldassay"),
+        ("OWNER", "not stated"),
+        *(
+            (("$EXCITATION WAVELENGTH", _one_line(spectrum.meta["excitation_nm"]) + " nm"),)
+            if "excitation_nm" in spectrum.meta
+            else ()
+        ),
+        ("XUNITS", units[spectrum.axis.unit]),
+        ("YUNITS", "ARBITRARY UNITS" if spectrum.unit == "arbitrary" else spectrum.unit.upper()),
+        ("XFACTOR", "1.0"),
+        ("YFACTOR", "1.0"),
+        ("FIRSTX", repr(float(x[0]))),
+        ("LASTX", repr(float(x[-1]))),
+        ("FIRSTY", repr(float(y[0]))),
+        ("MAXY", repr(float(y.max()))),
+        ("MINY", repr(float(y.min()))),
+        ("NPOINTS", str(len(spectrum))),
+        ("XYPOINTS", "(XY..XY)"),
+    )
+    lines = [f"##{label}={value}" for label, value in labels]
+    lines += [f"{a!r}, {b!r}" for a, b in zip(x.tolist(), y.tolist(), strict=True)]
+    return ("\r\n".join(lines) + "\r\n##END=\r\n").encode("ascii", "replace")
+
+
+def _one_line(text: str) -> str:
+    """Free text that cannot end its label, start another or become a comment."""
+    return re.sub(r"\s+", " ", text.replace("$$", "$ $").replace("##", "# #")).strip()[:200]
