@@ -124,7 +124,7 @@ class Ingest:
                 self._settle(delivery)
 
     def _settle(self, delivery: Delivery) -> None:
-        wait_s, failures = RETRY_FIRST_S, 0
+        wait_s, failures, refused = RETRY_FIRST_S, 0, False
         while not self._stopping.is_set():
             try:
                 if failures < ATTEMPTS:
@@ -132,13 +132,14 @@ class Ingest:
                 else:
                     self._put_aside(delivery, Refused(_internal()))
             except RecordError as error:
+                refused = True
                 log.error("store refuses, trying again: %s", error)
                 self._feed.publish({"type": "store", "state": "failing", **error.as_dict()})
             except Exception:
                 failures += 1
                 log.exception("message on %s failed, attempt %d", delivery.topic, failures)
             else:
-                if wait_s > RETRY_FIRST_S:
+                if refused:
                     self._feed.publish({"type": "store", "state": "ok"})
                 return
             self._stopping.wait(wait_s)

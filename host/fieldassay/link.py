@@ -15,8 +15,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ BACKOFF_FIRST_S = 0.25
 BACKOFF_MAX_S = 10.0
 WAITING_MAX = 1_000  # answers kept for a broker that is away; units ask again for the rest
 CONNECT_TIMEOUT_S = 5.0
+_UP = topics.UP_FILTER.removesuffix("+")
+EVIDENCE = (_UP + "measurement",)
+STATUS = (_UP + "state", _UP + "telemetry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,15 @@ class Link:
         address: BrokerAddress,
         deliver: Callable[[Delivery], None],
         changed: Callable[[str], None],
+        *,
+        filters: Sequence[str] = EVIDENCE,
+        qos: int = 1,
+        keep_session: bool = True,
     ) -> None:
         self._address = address
+        self._filters = filters
+        self._qos = qos
+        self._keep_session = keep_session
         self._deliver = deliver
         self._changed = changed
         self._lock = threading.Lock()
@@ -89,7 +99,7 @@ class Link:
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=address.client_id,
-            clean_session=False,
+            clean_session=not self._keep_session,
             protocol=paho.MQTTv311,
             reconnect_on_failure=False,
             manual_ack=True,
@@ -112,6 +122,22 @@ class Link:
         client.on_message = self._on_message
         client.on_socket_register_write = lambda *_: self._wake()
         return client
+
+    @classmethod
+    def for_status(cls, address: BrokerAddress, deliver: Callable[[Delivery], None]) -> Link:
+        """A second connection for states and telemetry, without a session at the broker.
+
+        Each connection gets the retained states anew. In a kept session it would not with every
+        broker (iotcore), and old states would queue up while the host is away.
+        """
+        return cls(
+            replace(address, client_id=f"{address.client_id}-status"),
+            deliver,
+            lambda _: None,
+            filters=STATUS,
+            qos=0,
+            keep_session=False,
+        )
 
     @property
     def connected(self) -> bool:
@@ -208,7 +234,8 @@ class Link:
             log.error("broker %r refused us: %s", self._address, reason)
             self._changed("refused")
             return
-        client.subscribe(topics.UP_FILTER, qos=1)  # also for a broker that forgot us
+        for name in self._filters:  # also for a broker that forgot us
+            client.subscribe(name, qos=self._qos)
         with self._lock:
             self._connected = True
         self._backoff_s = BACKOFF_FIRST_S
