@@ -130,7 +130,7 @@ def parse_csv(text: str, name: str) -> Reference:
     grid = np.arange(np.ceil(axis[0]), np.floor(axis[-1]) + 1.0)
     raman = without_background(np.interp(grid, axis, values))
     peak = float(raman.max())
-    if peak <= 0:
+    if peak <= 1e-6 * float(np.abs(values).max()):
         raise SpectrumError(
             "reference_is_flat",
             f"{name} has no band above its background.",

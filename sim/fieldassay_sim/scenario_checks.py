@@ -5,9 +5,11 @@ Pure: raises ScenarioError with the place, the value and what would be allowed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fieldassay_sim.errors import ScenarioError
+from fieldassay_sim.fingers import BUTTONS
 from fieldassay_sim.scenario_tables import OUTCOMES, SETTINGS, TABLES, Key
 
 _SOURCES = ("reference", "file", "bands", "mixture")
@@ -42,6 +44,16 @@ def checked(document: dict[str, Any], name: str) -> dict[str, Any]:
         if step.get("accept") and not step.get("why"):
             raise _error("missing_key", f"{where} accepts without saying why.", "Add `why`.")
     return document
+
+
+def check_condition(changes: Any, samples: Mapping[str, Any]) -> None:
+    """Whether `changes` may be made to a running unit: keys of [condition], known samples.
+
+    Raises:
+        ScenarioError: As for a file.
+    """
+    _table(changes, "condition", "the change")
+    _known(changes.get("sample", ""), samples, "the change")
 
 
 def _table(table: Any, kind: str, where: str) -> None:
@@ -89,6 +101,8 @@ def _has_type(kind: str, value: Any) -> bool:
             return isinstance(value, list) and all(isinstance(item, str) for item in value)
         case "outcomes":
             return isinstance(value, list) and all(item in OUTCOMES for item in value)
+        case "buttons":
+            return isinstance(value, list) and all(item in BUTTONS for item in value)
         case "table":
             return isinstance(value, dict)
         case "tables" | "parts":
@@ -106,6 +120,7 @@ _WORDS = {
     "numbers": "a list of 2 to 8 numbers",
     "texts": "a list of texts",
     "outcomes": f"a list of {', '.join(OUTCOMES)}",
+    "buttons": f"a list of {', '.join(BUTTONS)}",
     "table": "a table",
     "tables": "a list of tables",
     "parts": "a list of {sample, weight}",
@@ -167,7 +182,7 @@ def _sample(sample_id: str, sample: Any, samples: dict[str, Any], where: str) ->
         raise _error("sample_source", f"{where} mixes nothing.", "Name at least one part.")
 
 
-def _known(sample_id: str, samples: dict[str, Any], where: str) -> None:
+def _known(sample_id: str, samples: Mapping[str, Any], where: str) -> None:
     if sample_id and sample_id not in samples:
         raise _error(
             "sample_unknown",
