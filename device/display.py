@@ -1,0 +1,185 @@
+"""What the display shows: pure functions from the app's view to 8 rows of (text, style).
+
+A row has at most 26 characters; styles are "" "title" "ok" "warn" "bad" "dim". Knows no board and
+no clock; it never says "clear" or "safe". The view is a dict: unit, battery_low, online, used,
+capacity, screen, and what the screen needs (named above each function).
+"""
+
+ROWS = 8
+COLUMNS = 26
+
+VERDICT_WORDS = {
+    "match": ("MATCH", "bad"),
+    "mixture": ("MIXTURE", "bad"),
+    "class": ("SUBSTANCE CLASS", "bad"),
+    "out_of_library": ("NOT IN LIBRARY", "warn"),
+    "inconclusive": ("INCONCLUSIVE", "warn"),
+}
+
+
+# Split into lines of at most `width`; words longer than a line are cut.
+def wrap(text, width=COLUMNS):
+    lines = []
+    line = ""
+    for word in text.split():
+        while len(word) > width:
+            if line:
+                lines.append(line)
+                line = ""
+            lines.append(word[:width])
+            word = word[width:]
+        if not line:
+            line = word
+        elif len(line) + 1 + len(word) <= width:
+            line = line + " " + word
+        else:
+            lines.append(line)
+            line = word
+    if line:
+        lines.append(line)
+    return lines
+
+
+def rows(view):
+    body = SCREENS[view["screen"]](view)
+    result = [_header(view)] + body
+    result = [(text[:COLUMNS], style) for text, style in result[:ROWS]]
+    return result + [("", "")] * (ROWS - len(result))
+
+
+def _header(view):
+    net = "online" if view["online"] else "offline"
+    right = net + " " + str(view["used"]) + "/" + str(view["capacity"])
+    if view["battery_low"]:
+        right = "LOW BATT " + right
+    left = view["unit"][: COLUMNS - len(right) - 1]
+    space = " " * (COLUMNS - len(left) - len(right))
+    return left + space + right, "warn" if view["battery_low"] else "dim"
+
+
+def _lines(text, style):
+    return [(line, style) for line in wrap(text)]
+
+
+def _starting(view):
+    return [("", ""), ("Self-test", "title"), ("The laser is off.", ""), ("Please wait.", "dim")]
+
+
+# packaging, request, note
+def _ready(view):
+    body = [("READY", "title")]
+    if view["request"]:
+        body += _lines("The host asks for a measurement.", "warn")
+    body += [
+        ("Packaging: " + view["packaging"], ""),
+        ("Scan first, do not open.", ""),
+        ("Press the trigger.", "ok"),
+    ]
+    body += _lines(view["note"], "warn")[: ROWS - 2 - len(body)]
+    while len(body) < ROWS - 2:
+        body.append(("", ""))
+    return body + [("NEXT: packaging", "dim")]
+
+
+# phase, permille, left_ms
+def _measuring(view):
+    phase = view["phase"]
+    bar = _bar(view["permille"])
+    if phase == "warning":
+        left_s = (view["left_ms"] + 999) // 1000
+        body = [
+            ("LASER STARTS IN " + str(left_s) + " s", "warn"),
+            ("Hold still on the sample.", ""),
+            ("Do not look into the beam.", "warn"),
+        ]
+    elif phase == "light":
+        body = [("LASER ON", "bad"), ("Hold still. Keep closed.", ""), (bar, "")]
+    elif phase == "dark":
+        body = [("LASER OFF", "title"), ("Keep closed. Dark frames.", ""), (bar, "")]
+    else:
+        body = [("Writing the result", "title"), ("Do not switch off.", "")]
+    return [("", "")] + body + [("", ""), ("NEXT or OK: stop", "dim")]
+
+
+def _bar(permille):
+    filled = max(0, min(20, permille * 20 // 1000))
+    return "[" + "#" * filled + "." * (20 - filled) + "]"
+
+
+# record, delivery ("saved", "delivered", "kept"), flags
+def _saved(view):
+    record = view["record"]
+    if view["delivery"] == "delivered":
+        body = [("DELIVERED", "ok"), (record, ""), ("Waiting for the verdict.", "dim")]
+    elif view["delivery"] == "kept":
+        body = [("KEPT FOR REVIEW", "warn"), (record, "")]
+        body += _lines("The host has it but could not read it. Tell the technician.", "")
+    else:
+        body = [("SAVED ON THE UNIT", "ok"), (record, "")]
+        body += _lines("It goes to the host when the network is there.", "dim")
+    if "saturated" in view["flags"]:
+        body += [("Too much light: saturated.", "warn")]
+    elif "low_signal" in view["flags"]:
+        body += [("Little light: weak signal.", "warn")]
+    return [("", "")] + body
+
+
+# verdict: the verdict message; page
+def _verdict(view):
+    verdict = view["verdict"]
+    body = verdict_lines(verdict)
+    size = ROWS - 3
+    pages = (len(body) + size - 1) // size
+    page = view["page"] % max(1, pages)
+    word, style = VERDICT_WORDS.get(verdict["verdict"], ("UNKNOWN ANSWER", "warn"))
+    shown = [(word, style)] + body[page * size : (page + 1) * size]
+    while len(shown) < ROWS - 2:
+        shown.append(("", ""))
+    more = "NEXT: page {}/{}  ".format(page + 1, pages) if pages > 1 else ""
+    return shown + [(more + "OK: done", "dim")]
+
+
+# Everything below the verdict's word: what it is, the danger, what to do, that it is presumptive.
+def verdict_lines(verdict):
+    lines = _lines(verdict["title"], "title")
+    lines += _lines(verdict["hazard"]["title"], "bad")
+    for text in verdict["hazard"]["lines"][:4]:
+        lines += _lines(text, "warn")
+    lines += _lines(verdict["do_next"], "ok")
+    for text in verdict["reasons"]:
+        lines += _lines(text, "")
+    lines += _lines("Presumptive. Confirm in a laboratory.", "dim")
+    return lines
+
+
+# what, do_next
+def _refused(view):
+    body = [("NOT MEASURED", "warn")] + _lines(view["what"], "")
+    return _with_advice(body, view["do_next"], "OK: back")
+
+
+def _fault(view):
+    body = [("FAULT  LASER OFF", "bad")] + _lines(view["what"], "")
+    return _with_advice(body, view["do_next"], "")
+
+
+# The advice always fits: the description is cut first.
+def _with_advice(body, do_next, footer):
+    advice = _lines(do_next, "ok")
+    room = ROWS - 1 - (1 if footer else 0)
+    body = body[: max(1, room - len(advice))] + advice
+    body = body[:room]
+    if not footer:
+        return body
+    return body + [("", "")] * (room - len(body)) + [(footer, "dim")]
+
+
+SCREENS = {
+    "starting": _starting,
+    "ready": _ready,
+    "measuring": _measuring,
+    "saved": _saved,
+    "verdict": _verdict,
+    "refused": _refused,
+    "fault": _fault,
+}

@@ -1,0 +1,141 @@
+"""The laser's state machine: which event in which state leads where, and the action that follows.
+
+Pure: no pins, no clock, no files; readings and times come in as arguments, actions go out as
+words. `laser.py` carries the actions out and is the only module that energises anything. An input
+that cannot be read counts as open. Nothing a network message can cause appears in the table as a
+way to ARMED or EMITTING: only a press edge of the trigger with lid and key closed arms, and only
+ARMED can emit.
+"""
+
+OFF = "off"
+SELFTEST = "selftest"
+SAFE = "safe"
+ARMED = "armed"  # trigger pressed; the warning (light, sound, display) runs before any emission
+EMITTING = "emitting"
+COOLDOWN = "cooldown"
+FAULT = "fault"  # latched: left only by `reset`, which a person at the unit does
+STATES = (OFF, SELFTEST, SAFE, ARMED, EMITTING, COOLDOWN, FAULT)
+
+# Actions. "off" is harmless to repeat, so every way out of ARMED or EMITTING carries it.
+NONE = ""
+TURN_OFF = "off"
+WARN = "warn"
+FIRE = "fire"
+
+_stay = None  # table shorthand: same state, no action
+
+
+def _row(*cells):
+    row = {}
+    for i in range(len(STATES)):
+        row[STATES[i]] = (STATES[i], NONE) if cells[i] is _stay else cells[i]
+    return row
+
+
+_off = (OFF, TURN_OFF)
+_test = (SELFTEST, TURN_OFF)
+_safe = (SAFE, TURN_OFF)
+_cool = (COOLDOWN, TURN_OFF)
+_fault = (FAULT, TURN_OFF)
+_arm = (ARMED, WARN)
+_emit = (EMITTING, FIRE)
+
+# One row per event, one column per state. Opening the lid or key while EMITTING is an everyday
+# event: laser off, back to SAFE, the reason is shown and a new press is needed. An interlock that
+# becomes *unreadable* while ARMED or EMITTING is a defect: laser off and FAULT.
+TABLE = {
+    # event            OFF     SELFTEST  SAFE    ARMED   EMITTING  COOLDOWN  FAULT
+    "boot": _row(_test, _fault, _fault, _fault, _fault, _fault, _stay),
+    "checks_ok": _row(_off, _safe, _stay, _safe, _fault, _stay, _stay),
+    "checks_failed": _row(_fault, _fault, _fault, _fault, _fault, _fault, _stay),
+    "closed": _row(_stay, _stay, _stay, _stay, _stay, _stay, _stay),
+    "opened": _row(_off, _stay, _stay, _safe, _safe, _stay, _stay),
+    "unreadable": _row(_off, _stay, _stay, _fault, _fault, _stay, _stay),
+    "press": _row(_stay, _stay, _arm, _stay, _stay, _stay, _stay),
+    "press_open": _row(_stay, _stay, _stay, _safe, _safe, _stay, _stay),
+    "request": _row(_stay, _stay, _stay, _stay, _stay, _stay, _stay),
+    "fire": _row(_off, _test, _safe, _emit, _stay, _cool, _fault),
+    "done": _row(_off, _test, _safe, _safe, _cool, _cool, _fault),
+    "cancel": _row(_stay, _stay, _stay, _safe, _cool, _stay, _stay),
+    "deadline": _row(_off, _fault, _stay, _safe, _cool, _safe, _stay),
+    "cut": _row(_stay, _stay, _stay, _safe, _cool, _stay, _stay),
+    "fault": _row(_fault, _fault, _fault, _fault, _fault, _fault, _fault),
+    "reset": _row(_off, _stay, _stay, _stay, _stay, _stay, _test),
+}
+EVENTS = tuple(TABLE)
+
+# A tick counter may wrap; comparing modulo 2**30 is right for MicroPython's 30-bit and larger
+# counters.
+_PERIOD = 1 << 30
+_HALF = 1 << 29
+
+
+def elapsed_ms(now_ms, since_ms):
+    return ((now_ms - since_ms + _HALF) & (_PERIOD - 1)) - _HALF
+
+
+class Interlock:
+    # `warning_ms` is how long the warning must have run before emission, `max_on_ms` the longest
+    # emission, `armed_ms` how long a press stays valid after the warning, `cooldown_ms` the pause.
+    def __init__(self, max_on_ms, warning_ms=2000, armed_ms=5000, cooldown_ms=200):
+        self.state = OFF
+        self.closed = False
+        self.open_why = "unreadable"  # why not closed: "lid_open", "key_open", "unreadable"; or ""
+        self.reason = ""  # why the machine left ARMED or EMITTING, or is in FAULT
+        self.since_ms = 0
+        self._warning_ms = warning_ms
+        self._limits_ms = {
+            ARMED: warning_ms + armed_ms,
+            EMITTING: max_on_ms,
+            COOLDOWN: cooldown_ms,
+        }
+
+    # Any event, by name. Returns the action to carry out now.
+    def step(self, event, now_ms, reason=""):
+        state, action = TABLE[event][self.state]
+        if state == EMITTING and self.state == ARMED and not self.closed:
+            # Unreachable by the table (opening leaves ARMED); kept so that no edit of the table can
+            # make emission with an open interlock.
+            state, action = SAFE, TURN_OFF
+        if state != self.state:
+            self.state = state
+            self.since_ms = now_ms
+            if state != EMITTING:
+                self.reason = reason or event
+        return action
+
+    # A reading {"lid": bool, "key": bool}, or None where it could not be read. Only True is closed.
+    def inputs(self, reading, now_ms):
+        why = "unreadable"
+        if isinstance(reading, dict) and "lid" in reading and "key" in reading:
+            why = "" if reading["key"] is True else "key_open"
+            if reading["lid"] is not True:
+                why = "lid_open"
+        self.open_why = why
+        self.closed = not why
+        if not why:
+            return self.step("closed", now_ms)
+        return self.step("unreadable" if why == "unreadable" else "opened", now_ms, why)
+
+    # A press edge of the trigger (released before, pressed now). A trigger held at power-up is no
+    # edge.
+    def press(self, now_ms):
+        return self.step("press" if self.closed else "press_open", now_ms)
+
+    # Acquisition asks for light. Refused (no action) until the warning has run its full time.
+    def fire(self, now_ms):
+        if self.state == ARMED and elapsed_ms(now_ms, self.since_ms) < self._warning_ms:
+            return NONE
+        return self.step("fire", now_ms)
+
+    # Call often: time limits of the present state.
+    def tick(self, now_ms):
+        limit_ms = self._limits_ms.get(self.state)
+        if limit_ms is None or elapsed_ms(now_ms, self.since_ms) < limit_ms:
+            return NONE
+        return self.step("deadline", now_ms, "time_limit")
+
+    def warning_left_ms(self, now_ms):
+        if self.state != ARMED:
+            return 0
+        return max(0, self._warning_ms - elapsed_ms(now_ms, self.since_ms))
