@@ -73,14 +73,14 @@ def home(override: str | Path | None = None, environ: Mapping[str, str] | None =
     return Home((Path(data) if data else Path.home() / ".local" / "share") / "fieldassay")
 
 
-def log_level(environ: Mapping[str, str] | None = None) -> str:
-    """How much is logged: FIELDASSAY_LOG, one of LOG_LEVELS, INFO if unset.
+def log_level(default: str, environ: Mapping[str, str] | None = None) -> str:
+    """How much is logged: FIELDASSAY_LOG, one of LOG_LEVELS, `default` if unset.
 
     Raises:
         SetupError: `log_level_unknown`.
     """
     env = os.environ if environ is None else environ
-    level = env.get("FIELDASSAY_LOG", "INFO").upper()
+    level = env.get("FIELDASSAY_LOG", default).upper()
     if level not in LOG_LEVELS:
         raise SetupError(
             "log_level_unknown",

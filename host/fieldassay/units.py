@@ -1,8 +1,8 @@
 """Which units there are, their keys, and what each last said about itself.
 
-Owns units.json (readable by its owner only, replaced as a whole). A removed unit keeps its key,
-marked as revoked, so that its old records can still be verified; its name is never given again,
-because records are named after it. Sending commands is `commander`.
+Owns units.json ({name: key in hex}, readable by its owner only, replaced as a whole) and beside it
+units-removed.json: a removed unit keeps its key, so that its old records can still be verified; its
+name is never given again, because records are named after it. Sending commands is `commander`.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from fieldassay.errors import SetupError, UnitError
 
 KEY_BYTES = 32
 GONE = ("disconnected", "lost")
+_Version = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit and its key; `added_ms` and `revoked_ms` are UTC, milliseconds since 1970."""
+    """A unit and its key; `revoked_ms` is when it was removed, UTC, milliseconds since 1970."""
 
     name: str
     key: bytes
-    added_ms: int
     revoked_ms: int | None = None
 
     def __repr__(self) -> str:
-        return f"Unit({self.name!r}, added_ms={self.added_ms}, revoked_ms={self.revoked_ms})"
+        return f"Unit({self.name!r}, revoked_ms={self.revoked_ms})"
 
 
 class UnitRegistry:
@@ -46,7 +46,8 @@ class UnitRegistry:
         self._path = path
         self._lock = threading.Lock()
         self._units: dict[str, Unit] = {}
-        self._seen: tuple[int, int, int] | None = None
+        self._removed_path = path.with_name(f"{path.stem}-removed{path.suffix}")
+        self._seen: tuple[_Version | None, _Version | None] | None = None
 
     def all(self) -> list[Unit]:
         """Every unit by name, revoked ones too."""
@@ -71,7 +72,7 @@ class UnitRegistry:
             )
         return unit
 
-    def add(self, name: str, now_ms: int) -> Unit:
+    def add(self, name: str) -> Unit:
         """Make a unit with a new random key.
 
         Raises:
@@ -91,7 +92,7 @@ class UnitRegistry:
                     f"There is, or was, a unit {name!r}; records are named after it.",
                     "Choose another name.",
                 )
-            unit = Unit(name, secrets.token_bytes(KEY_BYTES), now_ms)
+            unit = Unit(name, secrets.token_bytes(KEY_BYTES))
             self._save({**self._units, name: unit})
         return unit
 
@@ -104,7 +105,7 @@ class UnitRegistry:
         unit = self.get(name)
         with self._lock, self._file_lock():
             self._reload()
-            revoked = Unit(name, unit.key, unit.added_ms, unit.revoked_ms or now_ms)
+            revoked = Unit(name, unit.key, unit.revoked_ms or now_ms)
             self._save({**self._units, name: revoked})
         return revoked
 
@@ -116,17 +117,13 @@ class UnitRegistry:
             yield
 
     def _reload(self) -> None:
-        try:
-            facts = self._path.stat()
-        except FileNotFoundError:
-            self._units, self._seen = {}, None
-            return
-        seen = (facts.st_mtime_ns, facts.st_ino, facts.st_size)
+        seen = (_version(self._path), _version(self._removed_path))
         if seen == self._seen:
             return
         try:
-            document = json.loads(self._path.read_text(encoding="utf-8"))
-            units = {name: _unit(name, entry) for name, entry in document["units"].items()}
+            units = {name: _unit(name, key) for name, key in _read(self._path).items()}
+            for name, entry in _read(self._removed_path).items():  # wins: a crash while removing
+                units[name] = _unit(name, entry["key"], int(entry["revoked_ms"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise SetupError(
                 "units_unreadable",
@@ -136,29 +133,36 @@ class UnitRegistry:
         self._units, self._seen = units, seen
 
     def _save(self, units: dict[str, Unit]) -> None:
-        document = {
-            "version": 1,
-            "units": {
-                unit.name: {
-                    "key": unit.key.hex(),
-                    "added_ms": unit.added_ms,
-                    "revoked_ms": unit.revoked_ms,
-                }
-                for unit in units.values()
-            },
+        removed = {
+            unit.name: {"key": unit.key.hex(), "revoked_ms": unit.revoked_ms}
+            for unit in units.values()
+            if unit.revoked_ms is not None
         }
-        write_private(self._path, json.dumps(document, indent=1) + "\n")
+        active = {u.name: u.key.hex() for u in units.values() if u.revoked_ms is None}
+        if removed:
+            write_private(self._removed_path, json.dumps(removed, indent=1) + "\n")
+        write_private(self._path, json.dumps(active, indent=1) + "\n")
         self._units = units
-        facts = self._path.stat()
-        self._seen = (facts.st_mtime_ns, facts.st_ino, facts.st_size)
+        self._seen = (_version(self._path), _version(self._removed_path))
 
 
-def _unit(name: str, entry: Any) -> Unit:
-    key = bytes.fromhex(entry["key"])
+def _version(path: Path) -> _Version | None:
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_mtime_ns, facts.st_ino, facts.st_size
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def _unit(name: str, key_hex: str, revoked_ms: int | None = None) -> Unit:
+    key = bytes.fromhex(key_hex)
     if len(key) != KEY_BYTES or not topics.valid_unit(name):
         raise ValueError(f"entry {name!r} has no key of {KEY_BYTES} bytes or no valid name")
-    revoked = entry.get("revoked_ms")
-    return Unit(name, key, int(entry["added_ms"]), None if revoked is None else int(revoked))
+    return Unit(name, key, revoked_ms)
 
 
 def write_private(path: Path, text: str) -> None:

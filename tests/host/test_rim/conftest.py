@@ -239,7 +239,7 @@ class Rig:
 
     def unit(self, name: str = "unit-1", **more: Any) -> UnitClient:
         known = {unit.name: unit for unit in self.registry.all()}
-        unit = known.get(name) or self.registry.add(name, 0)
+        unit = known.get(name) or self.registry.add(name)
         self.clients.append(UnitClient(self.port, name, unit.key, **more))
         return self.clients[-1]
 

@@ -359,7 +359,7 @@ def test_the_retained_state_is_known_after_a_restart(rig, state) -> None:
 
 
 def test_the_last_will_shows_that_a_unit_is_lost(rig, state) -> None:
-    key = rig.registry.add("unit-1", 0).key
+    key = rig.registry.add("unit-1").key
     will = mac0.seal("state", key, "unit-1", state(n=1, state="lost"))
     unit = rig.unit("unit-1", will=will)
     unit.send("state", state(n=2))
@@ -439,7 +439,7 @@ def test_a_late_acknowledgement_is_not_sent_on_the_next_connection(rig, measurem
 
 def test_keys_of_units_added_while_running_are_seen(rig, measurement) -> None:
     other_process = UnitRegistry(rig.home / "units.json")
-    other_process.add("unit-7", 0)
+    other_process.add("unit-7")
     unit = rig.unit("unit-7")
     unit.send("measurement", measurement("unit-7"))
     assert unit.wait("receipt")[0]["status"] == "stored"

@@ -1,0 +1,75 @@
+"""The host alone: evidence store, identification and page, against a broker of yours."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from fieldassay import config, service
+from fieldassay.errors import SetupError
+from fieldassay.library import Library
+from fieldassay.link import BrokerAddress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Broker, page and home folder."""
+    parser.add_argument("--broker", required=True, metavar="HOST:PORT", help="the MQTT broker")
+    parser.add_argument("--tls-ca", type=Path, metavar="FILE", help="use TLS; authority as PEM")
+    parser.add_argument("--user", help="user name at the broker")
+    parser.add_argument("--password-file", type=Path, metavar="FILE", help="its password, one line")
+    parser.add_argument(
+        "--client-id", default="fieldassay-host", help="name of the session at the broker"
+    )
+    parser.add_argument("--port", type=int, help="port of the page (8620 or the next free one)")
+    parser.add_argument("--library", type=Path, help="reference library (default: the built one)")
+    parser.add_argument("--home", type=Path, help="home folder (default: FIELDASSAY_HOME)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until a signal."""
+    service.configure_logging("INFO")
+    home = config.home(args.home).create()
+    address = _address(args)
+    library = Library.open(args.library or home.library)
+    with service.stopping_on_signals() as stop:
+        bound = service.bind_page(args.port)
+        try:
+            host = service.Host(home, address, library)
+        except BaseException:
+            bound.close()
+            raise
+        page = service.Page(host, bound)
+        try:
+            host.start()
+            page.serve_in_background()
+            print(f"page    {page.address}", flush=True)
+            print(f"broker  {address.host}:{address.port}", flush=True)
+            stop.wait()
+        finally:
+            host.feed.close()
+            page.stop()
+            host.stop()
+    return 0
+
+
+def _address(args: argparse.Namespace) -> BrokerAddress:
+    name, _, port = args.broker.rpartition(":")
+    if not name or not port.isdigit() or not 0 < int(port) < 65536:
+        raise SetupError(
+            "broker_address_bad",
+            f"{args.broker!r} is not the address of a broker.",
+            "Give name or address and port, as in --broker 192.168.7.1:8883.",
+        )
+    password = None
+    if args.password_file is not None:
+        try:
+            password = args.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            raise SetupError(
+                "password_unreadable",
+                f"The password file {args.password_file} cannot be read.",
+                "Give a text file with the password in one line, readable by this user.",
+            ) from error
+    return BrokerAddress(
+        name.strip("[]"), int(port), args.tls_ca, args.user, password, args.client_id
+    )

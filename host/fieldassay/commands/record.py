@@ -1,0 +1,209 @@
+"""List, show, export and verify records of the evidence store; works beside a running host."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fieldassay_wire import cbor, mac0, messages
+from fieldassay_wire.errors import WireError
+
+from fieldassay import calibration, config
+from fieldassay.errors import FieldassayError, FrameError, RecordError, SetupError
+from fieldassay.formats import csv, jcamp
+from fieldassay.frame import Frame
+from fieldassay.store import Store
+from fieldassay.stored import Record, RecordSummary
+from fieldassay.units import UnitRegistry
+
+PAGE = 200
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`list`, `show`, `export` and `verify`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="newest first")
+    listing.add_argument("--limit", type=int, default=20, help="how many (20); 0: all")
+    show = actions.add_parser("show", help="one record with its verdicts")
+    show.add_argument("record", help="as in the list: UNIT-BOOT-SEQ")
+    for sub in (listing, show):
+        sub.add_argument("--json", action="store_true", help="print one JSON object a line")
+    export = actions.add_parser("export", help="the sealed bytes, or the spectrum in them")
+    export.add_argument("record", help="as in the list: UNIT-BOOT-SEQ")
+    export.add_argument(
+        "--format", choices=sorted(EXPORTS), default="cose", help="default: the sealed bytes"
+    )
+    export.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    verify = actions.add_parser("verify", help="recompute hash and MAC; exit status 1 if one fails")
+    verify.add_argument("record", nargs="*", help="which; default: every record")
+    for sub in (listing, show, export, verify):
+        sub.add_argument("--home", type=Path, help="home folder (default: FIELDASSAY_HOME)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one action."""
+    home = config.home(args.home)
+    with Store.open_read_only(home.evidence) as store:
+        if args.action == "list":
+            return _list(args, store)
+        if args.action == "show":
+            return _show(args, store.record(args.record), UnitRegistry(home.units))
+        if args.action == "export":
+            return _export(args, store.record(args.record))
+        return _verify(args, store, UnitRegistry(home.units))
+
+
+def _list(args: argparse.Namespace, store: Store) -> int:
+    left = args.limit or sys.maxsize
+    before = None
+    while left > 0 and (page := store.records(min(left, PAGE), before)):
+        for line in page:
+            print(json.dumps(_facts(line)) if args.json else _line(line))
+        before, left = page[-1].number, left - len(page)
+    return 0
+
+
+def _facts(line: RecordSummary) -> dict[str, Any]:
+    return {
+        "record": line.record_id,
+        "unit": line.unit,
+        "boot": line.boot,
+        "seq": line.seq,
+        "sha256": line.sha256,
+        "size_bytes": line.size_bytes,
+        "received_ms": line.received_ms,
+        "taken_ms": line.taken_ms,
+        "clock": line.clock,
+        "flags": list(line.flags),
+        "verdict": line.verdict,
+    }
+
+
+def _line(line: RecordSummary) -> str:
+    verdict = line.verdict or {"verdict": "not identified yet", "substances": []}
+    names = " + ".join(s["name"] for s in verdict["substances"])
+    return f"{line.record_id:<24} {_utc(line.received_ms)}  {verdict['verdict']:<15} {names}"
+
+
+def _utc(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _show(args: argparse.Namespace, record: Record, registry: UnitRegistry) -> int:
+    line = record.summary
+    problem = _problem(record, registry)
+    if args.json:
+        seal = "ok" if problem is None else problem.code
+        print(json.dumps({**_facts(line), "seal": seal, "verdicts": record.verdicts}))
+        return 0
+    taken = _utc(line.taken_ms) if line.taken_ms else "unknown"
+    print(f"record    {line.record_id}")
+    print(f"taken     {taken} by the unit's clock ({line.clock})")
+    print(f"received  {_utc(line.received_ms)}")
+    print(f"sha256    {line.sha256}  ({line.size_bytes} bytes)")
+    print(f"seal      {'ok' if problem is None else f'{problem.what} {problem.do_next}'}")
+    print(f"flags     {', '.join(line.flags) or 'none'}")
+    for verdict in record.verdicts:
+        names = " + ".join(s["name"] for s in verdict["substances"])
+        print(f"verdict   {verdict['verdict']} {names}  ({_utc(verdict['created_ms'])})")
+        for reason in verdict["reasons"]:
+            print(f"          {reason['text']}")
+        print(f"          {verdict['do_next']}")
+        print(f"          library {verdict['library']}, {verdict['algorithm']}")
+    print("Results are presumptive: confirm in a laboratory.")
+    return 0
+
+
+def _spectrum(write: Callable[[Any], bytes]) -> Callable[[Record], bytes]:
+    def export(record: Record) -> bytes:
+        return write(calibration.spectrum_of(_frame(record)))
+
+    return export
+
+
+EXPORTS: dict[str, Callable[[Record], bytes]] = {
+    "cose": lambda record: record.sealed,
+    "csv": _spectrum(csv.write),
+    "jcamp": _spectrum(jcamp.write),
+}
+
+
+def _export(args: argparse.Namespace, record: Record) -> int:
+    data = EXPORTS[args.format](record)
+    if args.out is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return 0
+    try:
+        args.out.write_bytes(data)
+    except OSError as error:
+        raise SetupError(
+            "export_not_written",
+            f"{args.out} cannot be written: {error.strerror}.",
+            "Give another file with --out.",
+        ) from error
+    return 0
+
+
+def _frame(record: Record) -> Frame:
+    """The frame in a record, whoever's key sealed it."""
+    try:
+        _protected, _unprotected, payload, _tag = cbor.decode(record.sealed).value
+        return Frame.from_message(record.sealed, messages.parse("measurement", payload))
+    except WireError as error:
+        raise FrameError(error.code, error.what, error.do_next) from error
+
+
+def _verify(args: argparse.Namespace, store: Store, registry: UnitRegistry) -> int:
+    failed = checked = 0
+    for record_id in args.record or _all_ids(store):
+        record = store.record(record_id)
+        problem = _problem(record, registry)
+        checked += 1
+        failed += problem is not None
+        if problem is not None:
+            print(f"{record_id}: {problem.code}: {problem.what} {problem.do_next}")
+    print(f"{checked} records checked, {failed} failed")
+    return int(failed > 0)
+
+
+def _all_ids(store: Store) -> list[str]:
+    ids: list[str] = []
+    before = None
+    while page := store.records(PAGE, before):
+        ids += [line.record_id for line in page]
+        before = page[-1].number
+    return ids[::-1]
+
+
+def _problem(record: Record, registry: UnitRegistry) -> FieldassayError | None:
+    """What is wrong with a record, None if hash, MAC and place are right."""
+    line = record.summary
+    if hashlib.sha256(record.sealed).hexdigest() != line.sha256:
+        return RecordError(
+            "record_hash_wrong",
+            "The stored bytes do not have the stored hash.",
+            "Keep the file as it is and compare it with a copy or an export.",
+        )
+    try:
+        key = registry.get(line.unit).key
+        kind, kid, payload = mac0.open_sealed(record.sealed, key)
+        message = messages.parse(kind, payload)
+    except WireError as error:
+        return FrameError(error.code, error.what, error.do_next)
+    except FieldassayError as error:
+        return error
+    place = (kind, kid, message["unit"], message["boot"], message["seq"])
+    if place != ("measurement", line.unit.encode(), line.unit, line.boot, line.seq):
+        return RecordError(
+            "record_misfiled",
+            "The sealed bytes are of another measurement than the record says.",
+            "Keep the file as it is and compare it with a copy or an export.",
+        )
+    return None
