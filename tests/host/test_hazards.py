@@ -156,7 +156,7 @@ def test_a_mixture_gets_the_strictest_of_its_parts() -> None:
 
 
 def test_the_core_and_the_cards_choose_the_same_card() -> None:
-    """`identify` names a card in its result, pages and units ask the cards: they must not differ."""
+    """`identify` names a card in its result, pages and units ask the cards: both agree."""
     catalogue = substances.load()
     card_of = {info.id: info.hazard_card for info in catalogue.values()}
     one_of_each = list({card: each for each, card in card_of.items()}.values())

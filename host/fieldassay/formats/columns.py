@@ -70,14 +70,19 @@ def axis_unit(label: str) -> tuple[AxisUnit, float] | None:
     return None
 
 
+_OTHER_TECHNIQUES = re.compile(
+    r"\buv|ultraviolet|visible|fluores|luminesc|neutron|mass|nmr|absor[bp]|near.?ir|\bnir\b"
+)
+
+
 def technique(text: str) -> str | None:
-    """`raman`, `infrared` or `other` for a stated data type; None where nothing is stated."""
+    """`raman`, `infrared` or `other` where a data type names one; None where it tells nothing."""
     lower = text.lower()
     if "raman" in lower:
         return "raman"
-    if "infrared" in lower or "ftir" in lower or re.search(r"\bf?t?-?ir\b", lower):
+    if "infrared" in lower or re.search(r"\bft-?ir\b|\bir\b", lower):
         return "infrared"
-    return "other" if lower.strip() else None
+    return "other" if _OTHER_TECHNIQUES.search(lower) else None
 
 
 def not_optical(label: str) -> FormatError:
