@@ -53,8 +53,7 @@ ENGLISH: dict[str, str] = {
     "hazard": "Hazard card",
     "hazard_more": "Show the whole card and its sources",
     "sources": "Sources",
-    "hazard_missing": "No hazard card could be loaded. Treat the sample as toxic and call a "
-    "specialist.",
+    "hazard_codes": "GHS and UN codes",
     "newer_verdict": "A newer verdict was stored for this record.",
     "reload": "Show it",
     "spectrum": "Spectrum",

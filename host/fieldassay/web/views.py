@@ -213,4 +213,6 @@ def card(shown: Card) -> Json:
             {"title": section.title, "lines": list(section.lines)} for section in shown.sections
         ],
         "sources": [str(source) for source in shown.sources],
+        "ghs": list(shown.ghs),
+        "un": shown.un,
     }

@@ -153,7 +153,7 @@ class Bench:
 
     def __init__(self, folder: Path, library_path: Path) -> None:
         self.registry = UnitRegistry(folder / "units.json")
-        self.registry.add("unit-a", NOW_MS)
+        self.registry.add("unit-a")
         self.store = Store.open(folder / "evidence.db")
         self.library = Library.open(library_path)
         self.cards = load_cards()

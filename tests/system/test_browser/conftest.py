@@ -1,0 +1,123 @@
+"""A real Chromium and a real HTTP server on loopback over the bench of tests/host/test_web.
+
+What a page says to its console is collected; a test that expects silence asserts that it is empty.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import uvicorn
+
+ARGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Server:
+    """The application on a port that stays the same over restarts."""
+
+    def __init__(self, bench: Any) -> None:
+        self._bench = bench
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        config = uvicorn.Config(
+            self._bench.app(), host="127.0.0.1", port=self.port, log_level="warning", ws="none"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive(), "the server did not start"
+            self._thread.join(0.02)
+
+    def stop(self) -> None:
+        self._bench.feed.close()
+        self._server.should_exit = True
+        self._thread.join(30)
+        assert not self._thread.is_alive(), "the server did not stop"
+
+
+@pytest.fixture(scope="session")
+def bench_module(root: Path) -> ModuleType:
+    path = root / "tests" / "host" / "test_web" / "bench.py"
+    spec = importlib.util.spec_from_file_location("web_bench_for_browser", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def bench(tmp_path: Path, library_path: Path, bench_module: ModuleType) -> Iterator[Any]:
+    made = bench_module.Bench(tmp_path, library_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def server(bench: Any) -> Iterator[Server]:
+    made = Server(bench)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium(tool: Callable[[str], str]) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=tool("chromium"), args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Any, server: Server) -> Iterator[Callable[..., Any]]:
+    """Opens a page in a new context and waits for its event stream; `.said` is its console."""
+    contexts = []
+
+    def opened(path: str = "/", width: int = 1280, height: int = 900, **options: Any) -> Any:
+        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)  # a hang detector
+        page.said = []
+        page.asked = []
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("dialog", lambda dialog: (page.said.append("dialog"), dialog.dismiss()))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(server.url + path)
+        page.wait_for_selector("#connection[data-state=open]")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def counts_of(data_dir: Path, bench_module: ModuleType) -> Callable[[str], Any]:
+    """Counts of a real spectrometer for a substance."""
+    folder = data_dir / "raman-785-second-instrument" / "WP-01977_2025"
+    return lambda name: bench_module.read_counts(folder / f"{name}.csv")
