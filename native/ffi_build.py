@@ -1,7 +1,7 @@
 """Builds `fieldassay._kernel` from fa_match.c with cffi in API mode.
 
-`python native/ffi_build.py` builds in place (host/fieldassay/_kernel*.so); setup.py uses `ffi` for wheels.
-The declarations come from fa_match.h itself, so header and binding cannot drift apart.
+`python native/ffi_build.py` builds in place (host/fieldassay/_kernel*.so); setup.py uses `ffi` for
+wheels. The declarations come from fa_match.h itself, so header and binding cannot drift apart.
 """
 
 from __future__ import annotations

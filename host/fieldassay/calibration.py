@@ -1,8 +1,8 @@
 """From pixels and counts to wavenumbers and signal with its noise.
 
-Owns pixel -> nm -> cm-1, dark subtraction and noise propagation. Intensities are corrected here or not at all: the
-library is never bent towards an instrument (see docs/explanation/how-a-verdict-is-decided.md). Resampling is
-`preprocess`.
+Owns pixel -> nm -> cm-1, dark subtraction and noise propagation. Intensities are corrected here or
+not at all: the library is never bent towards an instrument (see
+docs/explanation/how-a-verdict-is-decided.md). Resampling is `preprocess`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Floats = NDArray[np.float64]
 
 
 def wavelengths_nm(coefficients_nm: tuple[float, ...], pixels: int) -> Floats:
-    """Wavelength of each pixel, shape (pixels,), from a polynomial in the pixel number (ascending powers)."""
-    return np.polynomial.polynomial.polyval(
-        np.arange(pixels, dtype=np.float64), np.array(coefficients_nm)
-    )
+    """Wavelength of each pixel, shape (pixels,): a polynomial in the pixel number, ascending."""
+    pixel = np.arange(pixels, dtype=np.float64)
+    values = np.polynomial.polynomial.polyval(pixel, np.array(coefficients_nm))
+    return np.asarray(values, dtype=np.float64)
 
 
 def raman_shift_cm1(wavelength_nm: Floats, excitation_nm: float) -> Floats:
@@ -72,10 +72,10 @@ def to_wavenumber(spectrum: Spectrum, excitation_nm: float | None) -> Spectrum:
 def spectrum_of(frame: Frame) -> Spectrum:
     """Dark-subtracted signal per frame, in counts, on a cm-1 axis, with its noise.
 
-    The signal is raw / frames - dark / dark_frames. Its variance in electrons is the shot noise of the mean signal
-    over `frames` plus the read noise of both means. Shot noise of the dark current is not included: raw counts hold
-    an unknown electronic offset, so the two cannot be told apart; `preprocess.noise` never trusts less noise than it
-    sees in the spectrum.
+    The signal is raw / frames - dark / dark_frames. Its variance in electrons is the shot noise of
+    the mean signal over `frames` plus the read noise of both means. Shot noise of the dark current
+    is not included: raw counts hold an unknown electronic offset, so the two cannot be told apart;
+    `preprocess.noise` never trusts less noise than it sees in the spectrum.
 
     Raises:
         FrameError: `calibration_not_usable`: wavelengths do not increase with the pixel number.
@@ -89,7 +89,7 @@ def spectrum_of(frame: Frame) -> Spectrum:
     ):
         raise FrameError(
             "calibration_not_usable",
-            f"Calibration {frame.calibration.id!r} gives wavelengths that do not increase along the detector.",
+            f"Calibration {frame.calibration.id!r} gives wavelengths that do not increase.",
             "Calibrate the unit again; the measurement is kept as evidence.",
         )
     signal = frame.raw / exposure.frames - frame.dark / exposure.dark_frames

@@ -1,16 +1,17 @@
 """From explanations and quality to a verdict: what may honestly be said, why, and what to do next.
 
-Owns the rules and their order. Pure: thresholds come from decision.toml, explanations from `explain`. The order is:
-quality first, then what packaging explains, then one substance, look-alikes, a mixture, unknown, and doubt.
+Owns the rules and their order; `decide` below is the line that decides. Pure: thresholds come from
+decision.toml, explanations from `explain`. The order is: is the measurement good enough; does one
+substance fit; does a sum fit; is it unknown; and else doubt. Class-level verdicts will come between
+the sum and the unknown.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
-from typing import Any
 
 from fieldassay.verdict import Reason, Substance, Verdict, VerdictKind
 
@@ -19,6 +20,10 @@ NO_CLEARANCE = Reason(
     "A Raman result does not exclude fentanyl or another drug at a low share (often below 5 %).",
 )
 PRESUMPTIVE = Reason("presumptive", "The result is presumptive; a laboratory must confirm it.")
+FOLLOW_CARD = (
+    "Follow the hazard card, keep the package closed, file the record and send it for confirmation."
+)
+AS_UNKNOWN = "Treat it as an unknown hazard and send a sample to the laboratory."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +43,53 @@ def load_thresholds() -> Thresholds:
     text = files("fieldassay").joinpath("decision.toml").read_text(encoding="utf-8")
     document = tomllib.loads(text)
     return Thresholds(
-        document["id"], *(document[n] for n in Thresholds.__dataclass_fields__ if n != "id")
+        id=document["id"],
+        axis=document["axis"],
+        quality=document["quality"],
+        match=document["match"],
+        mixture=document["mixture"],
+        unknown=document["unknown"],
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A substance as decide needs it."""
+    """A substance as the rules need it; see `substances.SubstanceInfo` for the two marks."""
 
     id: str
     name: str
     inchikey: str | None
-    packaging: bool
+    packaging: bool = False
+    natural: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """How well the best reference of one substance fits; see `explain.Explanation`."""
+
+    named: Named
+    score: float
+    bands: float
+    shift_cm1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One part of a sum.
+
+    Attributes:
+        named: The substance.
+        share: Its part of the signal, 0..1.
+        gain: What the agreement loses without it.
+        bands: Effective number of its bands that the measurement can show.
+        rival: The substance that replaces it best, and how much worse the sum then is.
+    """
+
+    named: Named
+    share: float
+    gain: float
+    bands: float
+    rival: tuple[Named, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,176 +97,200 @@ class Evidence:
     """All that a verdict rests on.
 
     Attributes:
-        ranked: Substances with the agreement of their best reference, best first.
-        mixture: Components of the best sum with share and what the agreement loses without it; empty if none.
-        mixture_agreement: Of that sum.
-        snr, informative_columns, range_cm1: Quality.
-        fluorescence_only: A strong smooth background and no bands.
+        singles: Substances, best first.
+        mixture: Components of the best sum of two or more, strongest first; empty if there is none.
+        mixture_score, mixture_shift_cm1: Of that sum.
+        snr, informative_columns, range_cm1, background_ratio: Quality, see decision.toml.
         saturated: Detector pixels at full scale.
-        flags: What the unit noticed.
-        packaging: What the officer said the sample is in; "" = not said.
+        interrupted: The measurement was cut short.
+        notes: Reasons to add whatever the verdict is.
     """
 
-    ranked: Sequence[tuple[Named, float]]
-    mixture: Sequence[tuple[Named, float, float]]
-    mixture_agreement: float
+    singles: Sequence[Single]
+    mixture: Sequence[Component]
+    mixture_score: float
+    mixture_shift_cm1: float
     snr: float
     informative_columns: int
     range_cm1: float
-    fluorescence_only: bool
+    background_ratio: float
     saturated: bool
-    flags: tuple[str, ...]
-    packaging: str
+    interrupted: bool
+    notes: tuple[Reason, ...] = ()
 
 
 def decide(evidence: Evidence, thresholds: Thresholds) -> Verdict:
     """The verdict for this evidence."""
-    return (
+    verdict = (
         _bad_measurement(evidence, thresholds)
-        or _one_substance(evidence, thresholds)
         or _mixture(evidence, thresholds)
+        or _one_substance(evidence, thresholds)
         or _nothing_fits(evidence, thresholds)
     )
+    return replace(verdict, reasons=(*verdict.reasons, *evidence.notes))
 
 
 def _bad_measurement(e: Evidence, t: Thresholds) -> Verdict | None:
-    if "interrupted" in e.flags:
+    if e.interrupted:
         return _inconclusive(
             "interrupted",
             "The measurement was interrupted.",
             "Close the lid, hold still and measure again.",
         )
-    if e.saturated or "saturated" in e.flags:
+    if e.saturated:
         return _inconclusive(
             "saturated",
             "The detector was at full scale, so band heights are not true.",
-            "Measure again with less laser power or a shorter exposure, or move the sample a little away.",
+            "Measure again with less laser power or a shorter exposure, or move a little away.",
         )
     if e.range_cm1 < t.quality["min_range_cm1"]:
         return _inconclusive(
             "range_too_small",
-            f"Only {e.range_cm1:.0f} cm-1 of the spectrum can be compared with the library.",
+            f"Only {max(e.range_cm1, 0):.0f} cm-1 can be compared with the library.",
             "Use a measurement or file that covers more of 300 to 2300 cm-1.",
         )
-    if e.snr < t.quality["min_snr"] or e.informative_columns < t.quality["min_informative_columns"]:
-        if e.fluorescence_only:
-            return _inconclusive(
-                "background_only",
-                "There is strong background (fluorescence or ambient light) and no clear bands.",
-                "Shade the sample and try another spot; dark or coloured samples need another technique.",
-            )
-        return _inconclusive(
-            "low_signal",
-            "The signal is too weak to tell substances apart.",
-            "Move closer, hold still, measure longer, or measure through a thinner wall.",
-        )
-    return None
-
-
-def _one_substance(e: Evidence, t: Thresholds) -> Verdict | None:
-    if not e.ranked or e.ranked[0][1] < t.match["min_agreement"]:
+    few = e.informative_columns < t.quality["min_informative_columns"]
+    if not few and e.snr >= t.quality["min_snr"]:
         return None
-    if _better_mixture(e, t):
-        return None
-    best, agreement = e.ranked[0]
-    rivals = [named for named, score in e.ranked[1:] if agreement - score < t.match["min_margin"]]
-    if rivals:
-        names = _names([best, *rivals])
+    if e.background_ratio > t.quality["background_ratio"]:
         return _inconclusive(
-            "look_alikes",
-            f"The measurement fits {names} about equally well.",
-            "Measure another spot, or confirm with another technique that tells these apart.",
-            substances=(best, *rivals),
+            "background_only",
+            "There is strong background (fluorescence or ambient light) and no clear band.",
+            "Shade the sample and try another spot; dark samples may need another technique.",
         )
-    if best.packaging:
-        return _only_packaging(best)
-    return Verdict(
-        kind="match",
-        substances=(_substance(best, 1.0),),
-        reasons=(
-            Reason("fits_one_reference", f"All bands fit the reference of {best.name}."),
-            NO_CLEARANCE,
-            PRESUMPTIVE,
-        ),
-        do_next="Follow the hazard card, do not open the package, record and send for confirmation.",
+    return _inconclusive(
+        "low_signal",
+        "The signal is too weak to tell substances apart.",
+        "Move closer, hold still, measure longer, or measure through a thinner wall.",
     )
 
 
-def _better_mixture(e: Evidence, t: Thresholds) -> bool:
-    gain = e.mixture_agreement - (e.ranked[0][1] if e.ranked else 0.0)
-    return (
-        len(e.mixture) > 1
-        and e.mixture_agreement >= t.mixture["min_agreement"]
-        and gain >= t.mixture["min_gain"]
-        and all(
-            share >= t.mixture["min_share"] and loss >= t.mixture["min_gain"]
-            for _, share, loss in e.mixture
+def _one_substance(e: Evidence, t: Thresholds) -> Verdict | None:
+    if not e.singles or e.singles[0].score < t.match["min_score"]:
+        return None
+    best = e.singles[0]
+    rivals = [s.named for s in e.singles[1:] if best.score - s.score < t.match["min_margin"]]
+    if rivals:
+        return _look_alikes([best.named, *rivals])
+    if best.named.packaging:
+        return _only_packaging([best.named])
+    if _natural_in_doubt(best.named, best.score, t):
+        return _inconclusive(
+            "natural_look_alike",
+            f"It resembles {best.named.name}; relatives outside the library look the same.",
+            AS_UNKNOWN,
+            [best.named],
         )
+    if _few_bands_in_doubt(best.bands, best.score, best.shift_cm1, t):
+        return _inconclusive(
+            "few_bands",
+            f"It resembles {best.named.name}, but on too few bands to exclude others.",
+            AS_UNKNOWN,
+            [best.named],
+        )
+    return Verdict(
+        kind="match",
+        substances=(_substance(best.named, 1.0),),
+        reasons=(
+            Reason("fits_one_reference", f"The bands fit the reference of {best.named.name}."),
+            NO_CLEARANCE,
+            PRESUMPTIVE,
+        ),
+        do_next=FOLLOW_CARD,
+    )
+
+
+def _natural_in_doubt(named: Named, score: float, t: Thresholds) -> bool:
+    return named.natural and score < t.match["natural_min_score"]
+
+
+def _few_bands_in_doubt(bands: float, score: float, shift_cm1: float, t: Thresholds) -> bool:
+    return bands < t.match["few_bands"] and (
+        score < t.match["few_bands_min_score"]
+        or abs(shift_cm1) > t.match["few_bands_max_shift_cm1"]
     )
 
 
 def _mixture(e: Evidence, t: Thresholds) -> Verdict | None:
-    if not _better_mixture(e, t):
+    """A sum counts if it fits, better than one substance, and every part earns its place."""
+    alone = e.singles[0].score if e.singles else 0.0
+    if e.mixture_score < t.mixture["min_score"] or not e.mixture:
         return None
-    inside = [(named, share) for named, share, _ in e.mixture if not named.packaging]
-    around = [named for named, _, _ in e.mixture if named.packaging]
+    if e.mixture_score - alone < t.mixture["min_gain"] or any(
+        part.share < t.mixture["min_share"] or part.gain < t.mixture["min_gain"]
+        for part in e.mixture
+        if not part.named.packaging
+    ):
+        return None
+    inside = [part for part in e.mixture if not part.named.packaging]
+    around = [part.named for part in e.mixture if part.named.packaging]
     if not inside:
-        return _only_packaging(*around)
-    seen = (
-        (Reason("packaging_seen", f"Packaging is part of the signal: {_names(around)}."),)
-        if around
-        else ()
+        return _only_packaging(around)
+    if any(
+        _natural_in_doubt(part.named, e.mixture_score, t)
+        or _few_bands_in_doubt(part.bands, e.mixture_score, e.mixture_shift_cm1, t)
+        for part in inside
+    ):
+        return None
+    for part in inside:
+        if part.rival is not None and part.rival[1] < t.mixture["min_margin"]:
+            return _look_alikes([part.named, part.rival[0]])
+    total = sum(part.share for part in inside)
+    kind: VerdictKind = "mixture"
+    reason = Reason(
+        "fits_sum_of_references",
+        f"No single reference fits; together these do: {_names([p.named for p in inside])}. "
+        "Shares are parts of the signal, not of the weight.",
     )
-    total = sum(share for _, share in inside)
-    found = tuple(_substance(named, share / total) for named, share in inside)
     if len(inside) == 1:
-        text = f"Besides the packaging, all bands fit {inside[0][0].name}."
-        kind: VerdictKind = "match"
-        reason = Reason("fits_behind_packaging", text)
-    else:
-        kind = "mixture"
-        reason = Reason(
-            "fits_sum_of_references",
-            f"No single reference fits; together these do: {_names([n for n, _ in inside])}. "
-            "Shares are parts of the signal, not of the weight.",
-        )
+        kind = "match"
+        name = inside[0].named.name
+        reason = Reason("fits_behind_packaging", f"Beside the packaging, the bands fit {name}.")
+    seen = [
+        Reason("packaging_seen", f"Packaging is part of the signal: {named.name}.")
+        for named in around
+    ]
     return Verdict(
         kind=kind,
-        substances=found,
+        substances=tuple(_substance(part.named, part.share / total) for part in inside),
         reasons=(reason, *seen, NO_CLEARANCE, PRESUMPTIVE),
-        do_next="Follow the hazard card, do not open the package, record and send for confirmation.",
+        do_next=FOLLOW_CARD,
     )
 
 
 def _nothing_fits(e: Evidence, t: Thresholds) -> Verdict:
-    best = max([score for _, score in e.ranked[:1]] + [e.mixture_agreement, 0.0])
-    if best <= t.unknown["max_agreement"]:
+    best = e.singles[0] if e.singles else None
+    score = max(best.score if best else 0.0, e.mixture_score if e.mixture else 0.0)
+    if best is None or score <= t.unknown["max_score"]:
         return Verdict(
             kind="out_of_library",
             substances=(),
             reasons=(
                 Reason(
                     "nothing_fits",
-                    "The signal is good and no reference or sum of references explains it.",
+                    "The signal is good, and no reference or sum of references explains it.",
                 ),
                 NO_CLEARANCE,
             ),
-            do_next="Treat it as an unknown hazard, send a sample to the laboratory and share the observation.",
+            do_next=f"{AS_UNKNOWN} Share the observation.",
         )
-    named = [n for n, _ in e.ranked[:1]]
-    text = (
-        f"The nearest reference, {named[0].name}, fits only in part."
-        if named
-        else "Nothing fits well."
-    )
     return _inconclusive(
         "fits_in_part",
-        text,
-        "Treat it as an unknown hazard, measure another spot and send a sample to the laboratory.",
+        f"The nearest reference, {best.named.name}, fits only in part.",
+        f"Measure another spot. {AS_UNKNOWN}",
     )
 
 
-def _only_packaging(*around: Named) -> Verdict:
+def _look_alikes(named: Sequence[Named]) -> Verdict:
+    return _inconclusive(
+        "look_alikes",
+        f"The measurement fits {_names(named)} about equally well.",
+        "Measure another spot, or confirm with another technique that tells these apart.",
+        named,
+    )
+
+
+def _only_packaging(around: Sequence[Named]) -> Verdict:
     return _inconclusive(
         "only_packaging_seen",
         f"Only packaging material was seen: {_names(around)}.",
@@ -252,7 +316,7 @@ def _names(named: Sequence[Named]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
-CARD_ORDER = (
+CARDS_STRICTEST_FIRST = (
     "default-strictest",
     "unknown-powder",
     "toxic-solvent",
@@ -266,22 +330,14 @@ CARD_ORDER = (
 
 
 def hazard_card(verdict: Verdict, cards: Mapping[str, str]) -> str:
-    """Id of the card for a verdict: the strictest unless known substances were found.
+    """Id of the card for a verdict: the strictest one unless known substances were found.
 
     Args:
         verdict: The verdict.
         cards: Card id of each substance id.
     """
+    strictest = CARDS_STRICTEST_FIRST[0]
     if verdict.kind not in ("match", "mixture") or not verdict.substances:
-        return CARD_ORDER[0]
-    wanted = [cards.get(substance.id, CARD_ORDER[0]) for substance in verdict.substances]
-    return min(wanted, key=lambda card: CARD_ORDER.index(card) if card in CARD_ORDER else 0)
-
-
-def as_dict(thresholds: Thresholds) -> dict[str, Any]:
-    """The thresholds for the record."""
-    return {
-        name: dict(getattr(thresholds, name))
-        for name in Thresholds.__dataclass_fields__
-        if name != "id"
-    }
+        return strictest
+    wanted = {cards.get(substance.id, strictest) for substance in verdict.substances}
+    return next((card for card in CARDS_STRICTEST_FIRST if card in wanted), strictest)

@@ -1,10 +1,10 @@
-"""Explanations of a measurement: one reference, or a non-negative sum of a few, and how well they agree.
+"""Explanations of a measurement: one reference or a sum of a few, and how well they fit.
 
-Owns preparing the measurement, candidates and the fit. Pure. What may be said about an explanation is `decide`.
-
-Agreement is the cosine between measurement and model after both were compressed with the noise of the measurement
-(`preprocess.normalize.compress`): bands that the measurement is too noisy to show cannot count against a reference, and
-every band above the noise that the model lacks, or has in excess, does.
+Owns preparing the measurement, candidates and the fit. Pure. What may be said about an explanation
+is `decide`. Agreement is the cosine between measurement and model after both were compressed with
+the noise of the measurement (`preprocess.normalize`): bands that the measurement is too noisy to
+show cannot count against a reference; every band above the noise that the model lacks or has in
+excess does.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from scipy.optimize import nnls
 
 from fieldassay import match
 from fieldassay.library import Library
-from fieldassay.preprocess import noise, normalize, recipe
+from fieldassay.preprocess import normalize, recipe
 from fieldassay.spectrum import Spectrum
 
 Floats = NDArray[np.float64]
+SHORTLIST = 120  # references tried as one more component; all of them in a library of this size
+COLUMNS_PER_BAND = 25.0  # participation ratio of one band of 7 to 10 cm-1 after this recipe
 EDGE_COLUMNS = 9  # where the derivative still sees the end of the measurement
 
 
@@ -58,6 +60,8 @@ class Explanation:
         shares: Part of the explained signal of each, sum 1.
         shift_cm1: Axis shift.
         agreement: 0..1.
+        score: Agreement less the prior on the axis shift.
+        bands: Effective number of bands of the model that the measurement can show.
     """
 
     rows: tuple[int, ...]
@@ -65,6 +69,8 @@ class Explanation:
     shares: tuple[float, ...]
     shift_cm1: float
     agreement: float
+    score: float
+    bands: float
 
 
 def prepare(spectrum: Spectrum, library: Library, axis: Mapping[str, float]) -> Prepared:
@@ -89,8 +95,9 @@ def prepare(spectrum: Spectrum, library: Library, axis: Mapping[str, float]) -> 
     threshold = np.zeros(library.grid_cm1.size)
     linear[start : start + len(measured)] = derived.intensity
     told = derived.noise if derived.noise is not None else np.zeros(len(measured))
-    noise_sigma = float(dict(recipe.RAMAN.compare)["compress"]["noise_sigma"])
-    threshold[start : start + len(measured)] = noise_sigma * told
+    threshold[start : start + len(measured)] = normalize.threshold(
+        derived.intensity, told, recipe.COMPARE["noise_sigma"], recipe.COMPARE["floor"]
+    )
     reach = int(np.ceil(axis["max_shift_cm1"]))
     lo, hi = start + EDGE_COLUMNS + reach, start + len(measured) - EDGE_COLUMNS - reach
     shifts = np.arange(
@@ -109,15 +116,15 @@ def prepare(spectrum: Spectrum, library: Library, axis: Mapping[str, float]) -> 
 
 
 class Scene:
-    """A prepared measurement against a library: candidates and fits, with what they share computed once."""
+    """A prepared measurement against a library: candidates and fits."""
 
     def __init__(self, prepared: Prepared, library: Library, min_columns: int) -> None:
         self.prepared = prepared
         self.library = library
         self.min_columns = min_columns
-        power = dict(recipe.RAMAN.compare)["compress"]["power"]
-        self._power = float(power)
+        self._power = recipe.COMPARE["power"]
         compressed = normalize.compress(prepared.linear, prepared.threshold, self._power)
+        self._penalty_per_square = float(prepared.penalty[-1] / prepared.shifts[-1] ** 2)
         self._queries = match.shifted(compressed, prepared.shifts)
 
     @property
@@ -136,21 +143,19 @@ class Scene:
             self.library, self._queries, self.prepared.penalty, (lo, hi), self.min_columns, k
         )
         found = [self.fit((hit.row,), float(self.prepared.shifts[hit.variant])) for hit in hits]
-        found.sort(key=lambda e: (-self.ranking(e), e.rows))
+        found.sort(key=lambda e: (-e.score, e.rows))
         return found
 
-    def ranking(self, explanation: Explanation) -> float:
-        """Agreement less the prior on the axis shift."""
-        per_square = self.prepared.penalty[-1] / max(self.prepared.shifts[-1] ** 2, 1e-9)
-        return explanation.agreement - float(per_square) * explanation.shift_cm1**2
-
     def fit(self, rows: Sequence[int], shift_cm1: float) -> Explanation:
-        """Non-negative least squares of the derivative on these references at this shift; zero rows drop out."""
+        """Non-negative least squares of the derivative on these references; zero rows drop out."""
         columns, measured, threshold = self._window(rows, shift_cm1)
         basis = self.library.linear[list(rows), columns].astype(np.float64).T
         weights, _ = nnls(basis, measured)
         kept = np.flatnonzero(weights > 0)
-        agreement = self._agreement(measured, basis @ weights, threshold)
+        a = normalize.compress(measured, threshold, self._power)
+        b = normalize.compress(basis @ weights, threshold, self._power)
+        norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+        agreement = float(a @ b) / norm if norm > 0 else 0.0
         strength = weights[kept] * np.linalg.norm(basis[:, kept], axis=0)
         order = np.argsort(-strength, kind="stable")
         total = float(strength.sum()) or 1.0
@@ -160,24 +165,29 @@ class Scene:
             shares=tuple(float(strength[i]) / total for i in order),
             shift_cm1=shift_cm1,
             agreement=agreement,
+            score=agreement - self._penalty_per_square * shift_cm1**2,
+            bands=_effective_bands(b),
         )
 
-    def extend(self, start: Explanation, pool: Sequence[int]) -> Explanation:
-        """The best explanation with one more reference from `pool` at the same shift."""
+    def extend(self, start: Explanation, excluded: frozenset[str]) -> Explanation:
+        """The best explanation with one more reference of a substance not excluded, same shift."""
         best = start
-        for row in pool:
-            if row not in start.rows:
-                trial = self.fit((*start.rows, row), start.shift_cm1)
-                if trial.agreement > best.agreement:
-                    best = trial
+        for row in self._shortlist(start, excluded):
+            trial = self.fit((*start.rows, row), start.shift_cm1)
+            if trial.agreement > best.agreement:
+                best = trial
         return best
 
-    def model(self, explanation: Explanation) -> Floats:
-        """The explanation's derivative on the measured axis, shape (D,)."""
-        rows = list(explanation.rows)
-        total = np.asarray(explanation.weights) @ self.library.linear[rows].astype(np.float64)
-        columns = np.arange(total.size, dtype=np.float64)
-        return np.interp(columns - explanation.shift_cm1, columns, total)
+    def _shortlist(self, start: Explanation, excluded: frozenset[str]) -> list[int]:
+        """Rows that point most in the direction of what `start` leaves unexplained."""
+        rows = [e.row for e in self.library.entries if e.substance not in excluded]
+        if len(rows) <= SHORTLIST:
+            return rows
+        columns, measured, _ = self._window(start.rows, start.shift_cm1)
+        basis = self.library.linear[:, columns]
+        rest = measured - np.asarray(start.weights) @ basis[list(start.rows)].astype(np.float64)
+        along = basis[rows] @ rest.astype(np.float32)
+        return [rows[i] for i in np.argsort(-along, kind="stable")[:SHORTLIST]]
 
     def _window(self, rows: Sequence[int], shift_cm1: float) -> tuple[slice, Floats, Floats]:
         lo, hi = self.prepared.window
@@ -189,13 +199,9 @@ class Scene:
         measured = np.interp(at, grid, self.prepared.linear)
         return slice(first, last), measured, np.interp(at, grid, self.prepared.threshold)
 
-    def _agreement(self, measured: Floats, model: Floats, threshold: Floats) -> float:
-        a = normalize.compress(measured, threshold, self._power)
-        b = normalize.compress(model, threshold, self._power)
-        norm = float(np.linalg.norm(a) * np.linalg.norm(b))
-        return float(a @ b) / norm if norm > 0 else 0.0
 
-
-def noise_of(spectrum: Spectrum) -> Floats:
-    """Noise of each native point, shape (N,)."""
-    return noise.of(spectrum)
+def _effective_bands(compressed: Floats) -> float:
+    """How many bands carry a compressed derivative: its participation ratio, one band = 1."""
+    power = compressed**2
+    square = float(np.sum(power**2))
+    return float(np.sum(power)) ** 2 / square / COLUMNS_PER_BAND if square > 0 else 0.0

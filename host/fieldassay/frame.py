@@ -1,7 +1,8 @@
 """Frame: one checked measurement message as the host works with it.
 
-Owns turning a decoded message into typed, frozen data with numpy views on the received bytes. Does not own the wire
-format (`fieldassay_wire`), keys or MACs (`ingest`), nor what the counts mean (`calibration`).
+Owns turning a decoded message into typed, frozen data with numpy views on the received bytes. Does
+not own the wire format (`fieldassay_wire`), keys or MACs (`ingest`), nor what the counts mean
+(`calibration`).
 """
 
 from __future__ import annotations

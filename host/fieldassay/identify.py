@@ -1,7 +1,7 @@
 """The pipeline in one place: a spectrum and a library go in, an Identification comes out.
 
-Owns the order of the steps and what an Identification carries. Pure: no clock, file or network. The methods are in
-`preprocess`, `match`, `explain`; the line that decides a verdict is in `decide`.
+Owns the order of the steps and what an Identification carries. Pure: no clock, file or network. The
+methods are in `preprocess`, `match`, `explain`; the line that decides a verdict is in `decide`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fieldassay import calibration, decide
-from fieldassay.explain import Explanation, Prepared, Scene, prepare
+from fieldassay.explain import EDGE_COLUMNS, Explanation, Scene, prepare
 from fieldassay.frame import Frame
 from fieldassay.library import Library
-from fieldassay.preprocess import baseline, noise, recipe
+from fieldassay.preprocess import baseline, recipe, smooth
 from fieldassay.spectrum import Spectrum
-from fieldassay.verdict import Candidate, Identification, Quality
+from fieldassay.verdict import Candidate, Identification, Quality, Reason
 
+Floats = NDArray[np.float64]
 THRESHOLDS = decide.load_thresholds()
 ALGORITHM = f"{recipe.RAMAN.id}+{THRESHOLDS.id}"
 CANDIDATES = 10
-SHORTLIST = 24
+SAME_LASER_NM = 20.0
+KERNEL_HITS = 120  # references whose agreement is computed; all of them in a library of this size
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class Context:
 
     Attributes:
         saturated: Detector pixels were at full scale.
-        packaging: What the officer says the sample is in, a substance id or plain words; "" = not said.
+        packaging: Material the sample is in, by id or name, as the officer said; "" = not said.
+            It is never reported as the finding; common packaging polymers never are.
         flags: What the unit noticed.
         excitation_nm: Laser wavelength, if known.
     """
@@ -46,7 +50,8 @@ def identify(spectrum: Spectrum, library: Library, context: Context = Context())
     """Identify one spectrum.
 
     Args:
-        spectrum: On an axis in cm-1 or nm (then `context.excitation_nm` is needed); native points, any range.
+        spectrum: On an axis in cm-1 or nm (then `context.excitation_nm` is needed); native points,
+            any range.
         library: The references.
         context: What is known besides.
 
@@ -54,28 +59,33 @@ def identify(spectrum: Spectrum, library: Library, context: Context = Context())
         FormatError: The axis cannot be converted or does not overlap the library.
     """
     spectrum = calibration.to_wavenumber(spectrum, context.excitation_nm)
-    prepared, scene = _scene(spectrum, library)
-    singles = scene.singles(len(library.entries))
-    ranked = _best_of_each_substance(singles, library)
-    mixture = _mixture(scene, singles, ranked, library)
-    quality = _quality(spectrum, prepared, scene, ranked, context)
+    scene = _scene(spectrum, library)
+    singles = _best_of_each_substance(scene.singles(KERNEL_HITS), library)
+    mixture = _mixture(scene, singles, library)
+    quality = _quality(spectrum, scene, singles, context)
     evidence = decide.Evidence(
-        ranked=[(_named(library, e), e.agreement) for e in ranked[:CANDIDATES]],
-        mixture=_components(scene, mixture, library),
-        mixture_agreement=mixture.agreement if mixture else 0.0,
+        singles=[
+            decide.Single(
+                _named(library, e.rows[0], context.packaging), e.score, e.bands, e.shift_cm1
+            )
+            for e in singles[:CANDIDATES]
+        ],
+        mixture=_components(scene, mixture, library, context.packaging) if mixture else (),
+        mixture_score=mixture.score if mixture else 0.0,
+        mixture_shift_cm1=mixture.shift_cm1 if mixture else 0.0,
         snr=quality.snr,
         informative_columns=scene.informative_columns,
         range_cm1=quality.range_cm1[1] - quality.range_cm1[0],
-        fluorescence_only=quality.details["background_ratio"] > 5.0,
-        saturated=context.saturated,
-        flags=context.flags,
-        packaging=context.packaging,
+        background_ratio=quality.details["background_ratio"],
+        saturated=quality.saturated,
+        interrupted="interrupted" in context.flags,
+        notes=_notes(library, context),
     )
     verdict = decide.decide(evidence, THRESHOLDS)
     return Identification(
         verdict=verdict,
         candidates=tuple(
-            Candidate(named.id, named.name, max(0.0, score)) for named, score in evidence.ranked
+            Candidate(s.named.id, s.named.name, max(0.0, s.score)) for s in evidence.singles
         ),
         quality=quality,
         hazard_card=decide.hazard_card(
@@ -107,36 +117,36 @@ def identify_frame(frame: Frame, library: Library) -> tuple[Spectrum, Identifica
 
 
 def overlay(spectrum: Spectrum, library: Library, identification: Identification) -> dict[str, Any]:
-    """The plot: the measurement without baseline, and references scaled to it, on the library's grid.
+    """The plot: measurement without baseline and references scaled to it, on the library's grid.
 
     Returns:
-        `axis_cm1`, `measured`, `fit` (the best explanation; None where it has no data) of equal length, and
+        `axis_cm1`, `measured`, `fit` (the best explanation; None where it has no data) of equal
+        length, and
         `references`: [{"name", "values"}] for each substance in the verdict, or the best candidate.
     """
     excitation = spectrum.meta.get("excitation_nm")
     spectrum = calibration.to_wavenumber(spectrum, float(excitation) if excitation else None)
-    prepared, scene = _scene(spectrum, library)
+    scene = _scene(spectrum, library)
     wanted = [s.id for s in identification.verdict.substances] or [
         c.id for c in identification.candidates[:1]
     ]
-    singles = scene.singles(len(library.entries))
-    best = _best_of_each_substance(singles, library)
-    rows = [e.rows[0] for e in best if library.entries[e.rows[0]].substance in wanted]
-    measured = prepared.measured
+    shift = identification.quality.axis_shift_cm1
+    rows = []
+    for substance in wanted:
+        own = [e.row for e in library.entries if e.substance == substance]
+        fits = [scene.fit((row,), shift) for row in own]
+        rows.append(max(fits, key=lambda e: e.agreement).rows or (own[0],))
+    measured = scene.prepared.measured
     values = measured.intensity - baseline.asls(measured.intensity)
     start = int(np.searchsorted(library.grid_cm1, measured.axis.values[0]))
     columns = np.arange(start, start + len(measured), dtype=np.float64)
-    shift = identification.quality.axis_shift_cm1
     references, fit = [], np.zeros(len(measured))
-    if rows:
-        together = scene.fit(rows, shift)
-        for row, weight in zip(together.rows, together.weights, strict=True):
-            entry = library.entries[row]
-            scaled = _reference_values(library, row, columns - shift) * weight
-            fit = fit + scaled
-            references.append(
-                {"name": library.substances[entry.substance].name, "values": _plain(scaled)}
-            )
+    together = scene.fit([row[0] for row in rows], shift)
+    for row, weight in zip(together.rows, together.weights, strict=True):
+        scaled = _bands_of(library, row, columns - shift) * weight
+        fit = fit + scaled
+        name = library.substances[library.entries[row].substance].name
+        references.append({"name": name, "values": _plain(scaled)})
     return {
         "axis_cm1": _plain(measured.axis.values),
         "measured": _plain(values),
@@ -145,22 +155,25 @@ def overlay(spectrum: Spectrum, library: Library, identification: Identification
     }
 
 
-def _reference_values(
-    library: Library, row: int, columns: np.ndarray[Any, np.dtype[np.float64]]
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _bands_of(library: Library, row: int, columns: Floats) -> Floats:
+    """A reference without baseline at these (fractional) columns, scaled like its `linear` row."""
     entry = library.entries[row]
-    first, last = max(entry.first - 9, 0), min(entry.last + 9, library.raw.shape[1])
+    first = max(entry.first - EDGE_COLUMNS, 0)
+    last = min(entry.last + EDGE_COLUMNS, library.raw.shape[1])
     raw = library.raw[row, first:last].astype(np.float64)
-    flat = raw - baseline.asls(raw)
-    derived = recipe.smooth.gaussian_derivative(raw, 3.0)
-    scale = float(np.linalg.norm(derived[9:-9])) or 1.0
-    return np.interp(columns, np.arange(first, last), flat / scale, left=0.0, right=0.0)
+    slope = smooth.gaussian_derivative(raw, recipe.SIGMA_CM1)[
+        entry.first - first : entry.last - first
+    ]
+    own = library.linear[row, entry.first : entry.last].astype(np.float64)
+    scale = float(own @ slope) / max(float(slope @ slope), 1e-30)
+    bands = (raw - baseline.asls(raw)) * scale
+    at = np.interp(columns, np.arange(first, last), bands, left=0.0, right=0.0)
+    return np.asarray(at, dtype=np.float64)
 
 
-def _scene(spectrum: Spectrum, library: Library) -> tuple[Prepared, Scene]:
+def _scene(spectrum: Spectrum, library: Library) -> Scene:
     prepared = prepare(spectrum, library, THRESHOLDS.axis)
-    minimum = int(THRESHOLDS.quality["min_range_cm1"])
-    return prepared, Scene(prepared, library, minimum)
+    return Scene(prepared, library, int(THRESHOLDS.quality["min_range_cm1"]))
 
 
 def _best_of_each_substance(singles: list[Explanation], library: Library) -> list[Explanation]:
@@ -171,77 +184,93 @@ def _best_of_each_substance(singles: list[Explanation], library: Library) -> lis
     return list(best.values())
 
 
-def _mixture(
-    scene: Scene, singles: list[Explanation], ranked: list[Explanation], library: Library
-) -> Explanation | None:
-    """Forward selection: the best sum of up to `max_components` substances."""
-    if not ranked:
+def _mixture(scene: Scene, singles: list[Explanation], library: Library) -> Explanation | None:
+    """Forward selection: add the substance that raises the agreement most, while it does."""
+    if not singles:
         return None
-    substance = [entry.substance for entry in library.entries]
-    best = ranked[0]
-    for _ in range(int(THRESHOLDS.mixture["max_components"]) - 1):
-        inside = {substance[row] for row in best.rows}
-        pool = [row for row in range(len(substance)) if substance[row] not in inside]
-        trial = scene.extend(best, pool)
+    best = singles[0]
+    while len(best.rows) < THRESHOLDS.mixture["max_components"]:
+        trial = scene.extend(best, _substances_of(library, best.rows))
         if trial.agreement - best.agreement < THRESHOLDS.mixture["min_gain"]:
             break
         best = trial
     return best if len(best.rows) > 1 else None
 
 
+def _substances_of(library: Library, rows: tuple[int, ...]) -> frozenset[str]:
+    return frozenset(library.entries[row].substance for row in rows)
+
+
 def _components(
-    scene: Scene, mixture: Explanation | None, library: Library
-) -> list[tuple[decide.Named, float, float]]:
-    if mixture is None:
-        return []
+    scene: Scene, mixture: Explanation, library: Library, told: str
+) -> list[decide.Component]:
     parts = []
     for row, share in zip(mixture.rows, mixture.shares, strict=True):
         rest = scene.fit([r for r in mixture.rows if r != row], mixture.shift_cm1)
-        parts.append((_name(library, row), share, mixture.agreement - rest.agreement))
+        other = scene.extend(rest, _substances_of(library, mixture.rows))
+        new = [r for r in other.rows if r not in mixture.rows]
+        rival = (
+            (_named(library, new[0], told), mixture.agreement - other.agreement) if new else None
+        )
+        gain = mixture.agreement - rest.agreement
+        bands = scene.fit((row,), mixture.shift_cm1).bands
+        parts.append(decide.Component(_named(library, row, told), share, gain, bands, rival))
     return parts
 
 
 def _quality(
-    spectrum: Spectrum,
-    prepared: Prepared,
-    scene: Scene,
-    ranked: list[Explanation],
-    context: Context,
+    spectrum: Spectrum, scene: Scene, singles: list[Explanation], context: Context
 ) -> Quality:
-    measured = prepared.measured
+    measured = scene.prepared.measured
     below = baseline.asls(measured.intensity)
     bands = measured.intensity - below
-    sigma = np.maximum(measured.noise if measured.noise is not None else 0.0, 1e-12)
+    told = measured.noise if measured.noise is not None else np.zeros(len(measured))
+    sigma = np.maximum(told, max(float(np.ptp(measured.intensity)), 1e-12) * 1e-6)
     at = int(np.argmax(bands))
-    lo, hi = prepared.window
-    grid = scene.library.grid_cm1
     height = max(float(bands[at]), 1e-12)
+    lo, hi = scene.prepared.window
+    grid = scene.library.grid_cm1
+    clipped = looks_clipped(spectrum.intensity, float(np.median(sigma)))
     return Quality(
-        snr=float(bands[at] / np.atleast_1d(sigma)[at]),
-        axis_shift_cm1=ranked[0].shift_cm1 if ranked else 0.0,
-        saturated=context.saturated,
-        range_cm1=(
-            float(grid[min(lo, grid.size - 1)]),
-            float(grid[max(min(hi, grid.size) - 1, 0)]),
-        ),
+        snr=float(bands[at] / sigma[at]),
+        axis_shift_cm1=singles[0].shift_cm1 if singles else 0.0,
+        saturated=context.saturated or "saturated" in context.flags or clipped,
+        range_cm1=(float(grid[min(lo, grid.size - 1)]), float(grid[min(hi, grid.size) - 1])),
         details={
-            "noise_counts": float(np.median(noise.of(spectrum))),
-            "background_ratio": float(np.median(below) - np.min(measured.intensity)) / height,
+            "agreement": singles[0].agreement if singles else 0.0,
+            "bands": singles[0].bands if singles else 0.0,
+            "background_ratio": float(np.ptp(below)) / height,
             "informative_columns": float(scene.informative_columns),
-            "agreement": ranked[0].agreement if ranked else 0.0,
-            "spikes_removed": float(prepared.spikes),
+            "noise": float(np.median(told)),
+            "spikes_removed": float(scene.prepared.spikes),
         },
     )
 
 
-def _named(library: Library, explanation: Explanation) -> decide.Named:
-    return _name(library, explanation.rows[0])
+def looks_clipped(values: Floats, sigma: float) -> bool:
+    """True if four or more neighbours share the exact maximum, far above the noise: full scale."""
+    top = float(values.max())
+    if top - float(np.median(values)) < 20.0 * sigma:
+        return False
+    at_top = np.flatnonzero(values == top)
+    return bool(at_top.size >= 4 and np.any(at_top[3:] - at_top[:-3] == 3))
 
 
-def _name(library: Library, row: int) -> decide.Named:
+def _notes(library: Library, context: Context) -> tuple[Reason, ...]:
+    lasers = {entry.laser_nm for entry in library.entries}
+    own = context.excitation_nm
+    if own is None or not lasers or min(abs(own - laser) for laser in lasers) <= SAME_LASER_NM:
+        return ()
+    text = f"Measured with {own:g} nm; the library is of another laser, so bands differ in height."
+    return (Reason("other_excitation", text),)
+
+
+def _named(library: Library, row: int, told_packaging: str) -> decide.Named:
     s = library.substances[library.entries[row].substance]
-    return decide.Named(s.id, s.name, s.inchikey, s.packaging)
+    told = told_packaging.strip().lower()
+    packaging = s.packaging or (told != "" and told in (s.id, s.name.lower()))
+    return decide.Named(s.id, s.name, s.inchikey, packaging, s.natural)
 
 
-def _plain(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[float]:
+def _plain(values: Floats) -> list[float]:
     return [round(float(v), 3) for v in values]

@@ -1,11 +1,13 @@
 """The reference library: one read-only, memory-mapped file with everything that matching needs.
 
-Owns the file layout (described below) and opening it. Making one is `library_build`; scores are `match`.
+Owns the file layout (described below) and opening it. Making one is `library_build`; scores are
+`match`.
 
-Layout, little-endian: 8 bytes magic "FALIB" 0 0 version, 8 bytes header length, 32 bytes SHA-256 of all that follows, JSON
-header (UTF-8, sorted keys), padding to 64 bytes, then float32 matrices, each 64-byte aligned, rows padded to 64 bytes:
-"raw" (the reference as measured on the grid), "linear" (its derivative, for sums of substances) and "matrix" (the
-compressed derivative the kernel compares). The header names their places, the grid, the recipe and one entry a row.
+Layout, little-endian: 8 bytes magic "FALIB" 0 0 version, 8 bytes header length, 32 bytes SHA-256 of
+all that follows, JSON header (UTF-8, sorted keys), padding to 64 bytes, then float32 matrices, each
+64-byte aligned, rows padded to 64 bytes: "raw" (the reference as measured on the grid), "linear"
+(its derivative, for sums of substances) and "matrix" (the compressed derivative the kernel
+compares). The header names their places, the grid, the recipe and one entry a row.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class LibrarySubstance:
-    """Identity of a substance as it was when the library was built, so that a record can be replayed."""
+    """Identity of a substance as it was when the library was built, so records can be replayed."""
 
     id: str
     name: str
@@ -66,6 +68,7 @@ class LibrarySubstance:
     family: str
     hazard_card: str
     packaging: bool
+    natural: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,11 @@ class Library:
         grid_cm1: Wavenumber of each column, shape (D,), 1 cm-1 apart.
         entries: One for each row.
         substances: By id.
-        matrix: What the kernel compares, float32, shape (N, D), read-only; rows may be padded (see `padded`).
+        matrix: What the kernel compares, float32, shape (N, D), read-only; rows may be padded (see
+            `padded`).
         linear: Derivatives before compression, float32, shape (N, D), read-only.
-        raw: The references as measured, float32, shape (N, D), read-only; 0 where there are no data.
+        raw: The references as measured, float32, shape (N, D), read-only; 0 where there are no
+            data.
         valid: Columns with data, int32, shape (N, 2).
         build: What it was made from: package, hashes, builder version.
     """
@@ -179,7 +184,8 @@ def encode(header: dict[str, Any], matrices: Mapping[str, Matrix]) -> bytes:
     """The bytes of a library file; the same arguments give the same bytes.
 
     Args:
-        header: JSON-compatible: title, recipe, grid {first_cm1, step_cm1, columns}, entries, substances, build.
+        header: JSON-compatible: title, recipe, grid {first_cm1, step_cm1, columns}, entries,
+            substances, build.
         matrices: "raw", "linear" and "matrix", each float32 of shape (N, D).
     """
     columns = int(header["grid"]["columns"])
@@ -187,7 +193,7 @@ def encode(header: dict[str, Any], matrices: Mapping[str, Matrix]) -> bytes:
     rows = len(header["entries"])
     size = _aligned(rows * stride * 4)
     places = {name: {"stride": stride, "offset": 10**12 + i} for i, name in enumerate(matrices)}
-    # Offsets are fixed-width while the header is measured, so writing the true ones cannot move anything.
+    # The header is measured with longer offsets than the true ones, so those cannot move anything.
     length = len(_json({**header, "matrices": places}))
     start = _aligned(HEADER_AT + length)
     for index, name in enumerate(matrices):

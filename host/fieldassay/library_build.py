@@ -1,7 +1,8 @@
-"""Making the default reference library from its pinned public wheel, and reference rows from any spectrum.
+"""Making the default reference library from its pinned public wheel.
 
-Owns fetching, checking, taking the wheel apart and converting. The file layout is `library`, the preprocessing is
-`preprocess.recipe`, whose spectrum a file is of is `substances`. The same inputs give the same bytes.
+Owns fetching, checking, taking the wheel apart and converting. The file layout is `library`, the
+preprocessing is `preprocess.recipe`, whose spectrum a file is of is `substances`. The same inputs
+give the same bytes.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def build(
         progress: Called with one sentence at each step.
 
     Raises:
-        LibraryError: `reference_fetch_failed`, `reference_hash_wrong`, `reference_missing_offline`, `reference_unknown`.
+        LibraryError: `reference_fetch_failed`, `reference_hash_wrong`, `reference_missing_offline`,
+            `reference_unknown`.
     """
     catalogue = substances.load()
     stamp = _stamp()
@@ -80,7 +82,7 @@ def build(
         except LibraryError:
             progress("The library is damaged or old and is built again.")
         else:
-            if dict(existing.build) == stamp and existing.recipe == recipe.RAMAN.id:
+            if dict(existing.build) == stamp:
                 return Built(output, existing, changed=False)
     if wheel is not None:
         extract(wheel, sources)
@@ -89,7 +91,7 @@ def build(
             raise LibraryError(
                 "reference_missing_offline",
                 f"The reference spectra are not in {sources} and the network may not be used.",
-                f"Give the wheel with --wheel PATH ({PACKAGE} {VERSION}), or build once with a network.",
+                f"Give the wheel of {PACKAGE} {VERSION} with --wheel PATH, or build with a network.",
             )
         with tempfile.TemporaryDirectory() as scratch:
             progress(f"Fetching the reference spectra: {PACKAGE} {VERSION}, 51 MB.")
@@ -104,7 +106,7 @@ def build(
 
 
 def fetch(folder: Path) -> Path:
-    """Download the pinned wheel with pip, which honours the user's index settings, and check its hash.
+    """Download the pinned wheel with pip, honouring the user's index settings, and check it.
 
     Raises:
         LibraryError: `reference_fetch_failed`, `reference_hash_wrong`.
@@ -114,8 +116,9 @@ def fetch(folder: Path) -> Path:
         f"{PACKAGE}=={VERSION} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8"
     )
     command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-        "--only-binary", ":all:", "--require-hashes", "-d", str(folder), "-r", str(requirements),
+        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+        "--no-deps", "--only-binary", ":all:", "--require-hashes",
+        "-d", str(folder), "-r", str(requirements),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = sorted(folder.glob("*.whl"))
@@ -229,7 +232,7 @@ def convert(
 
 
 def reference_row(spectrum: Spectrum, grid_cm1: Floats) -> tuple[Floats, Floats, Floats, int, int]:
-    """One reference on the grid: raw, linear and compared values, shape (D,) each, and its columns [first, last)."""
+    """One reference on the grid: raw, linear, compared, shape (D,) each; its columns [first, last)."""
     measured = recipe.on_grid(spectrum, grid_cm1)
     linear = recipe.apply(recipe.RAMAN.linear, measured)
     compared = recipe.apply(recipe.RAMAN.compare, linear)
@@ -276,6 +279,7 @@ def _stamp() -> dict[str, Any]:
     catalogue = (Path(substances.__file__).parent / "substances.toml").read_bytes()
     return {
         "builder": BUILDER,
+        "recipe": recipe.RAMAN.describe(),
         "package": PACKAGE,
         "version": VERSION,
         "wheel_sha256": WHEEL_SHA256,
@@ -287,5 +291,14 @@ def _identity(info: substances.SubstanceInfo) -> dict[str, Any]:
     fields = asdict(info)
     return {
         key: fields[key]
-        for key in ("id", "name", "inchikey", "cas", "family", "hazard_card", "packaging")
+        for key in (
+            "id",
+            "name",
+            "inchikey",
+            "cas",
+            "family",
+            "hazard_card",
+            "packaging",
+            "natural",
+        )
     }

@@ -1,7 +1,8 @@
 """Which references look most like a measured spectrum: the only importer of the C kernel.
 
-Owns axis hypotheses (one query row for each shift of the measured axis) and the call. Owns no decision: `decide` does.
-`top_references_numpy` is the oracle: bit for bit the same scores as the kernel.
+Owns axis hypotheses (one query row for each shift of the measured axis) and the call. Owns no
+decision: `decide` does. `top_references_numpy` is the oracle: bit for bit the same scores as the
+kernel.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Hit:
 def shifted(values: Floats, shifts_cm1: Floats) -> Rows:
     """One query row for each axis hypothesis, float32, shape (len(shifts), D).
 
-    Row v holds values(x + shifts[v]): the spectrum as it would be if its bands were measured `shifts[v]` too high.
+    Row v holds values(x + shifts[v]): the spectrum as it would be if its bands were measured
+    `shifts[v]` too high.
     """
     columns = np.arange(values.size, dtype=np.float64)
     return np.array([np.interp(columns + s, columns, values) for s in shifts_cm1], dtype=np.float32)

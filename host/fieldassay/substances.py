@@ -1,6 +1,7 @@
 """The catalogue of substances: identity, names, claims with their verification state, hazard card.
 
-Owns reading and checking substances.toml. The text of hazard cards is `hazards`; which references exist is `library`.
+Owns reading and checking substances.toml. The text of hazard cards is `hazards`; which references
+exist is `library`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Verification = Literal["verified", "unverified"]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What somebody says about the control of a substance; only a verified claim may be shown as a fact."""
+    """What is said about the control of a substance; only verified claims may be shown as facts."""
 
     claim: str
     verification: Verification
@@ -39,6 +40,7 @@ class SubstanceInfo:
         family: Chemical family in plain words.
         hazard_card: Id of the hazard card.
         packaging: True for materials a measurement goes through; never reported as the finding.
+        natural: A natural or technical mixture with look-alike relatives outside the library.
         references: File names (without suffix) of its references in the default set.
         claims: Claims about control.
     """
@@ -52,6 +54,7 @@ class SubstanceInfo:
     family: str
     hazard_card: str
     packaging: bool
+    natural: bool
     references: tuple[str, ...]
     claims: tuple[Claim, ...]
 
@@ -96,10 +99,7 @@ def by_reference(catalogue: Iterable[SubstanceInfo]) -> dict[str, SubstanceInfo]
     return {reference: info for info in catalogue for reference in info.references}
 
 
-_KEYS = {
-    "id", "name", "synonyms", "cas", "inchikey", "identity", "identity_note", "family", "packaging", "hazard_card",
-    "references", "claims",
-}  # fmt: skip
+_KEYS = frozenset({*SubstanceInfo.__dataclass_fields__, "identity_note"})
 
 
 def _info(row: Mapping[str, Any]) -> SubstanceInfo:
@@ -120,6 +120,7 @@ def _info(row: Mapping[str, Any]) -> SubstanceInfo:
         family=row["family"],
         hazard_card=row["hazard_card"],
         packaging=bool(row.get("packaging", False)),
+        natural=bool(row.get("natural", False)),
         references=tuple(row["references"]),
         claims=claims,
     )

@@ -14,8 +14,9 @@ def asls(
 ) -> Floats:
     """Asymmetric least squares baseline, shape (N,).
 
-    Minimises sum w (y - z)^2 + smoothness * sum (second difference of z)^2 with w = asymmetry above the baseline and
-    1 - asymmetry below it (Eilers and Boelens 2005). The system is pentadiagonal and solved in O(N).
+    Minimises sum w (y - z)^2 + smoothness * sum (second difference of z)^2 with w = asymmetry above
+    the baseline and 1 - asymmetry below it (Eilers and Boelens 2005). The system is pentadiagonal
+    and solved in O(N).
     """
     n = values.size
     if n < 5:

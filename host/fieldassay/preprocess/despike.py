@@ -13,10 +13,10 @@ def narrow_spikes(
 ) -> tuple[Floats, int]:
     """Replace features that are narrower than any band an instrument can show.
 
-    A real band is at least three pixels wide at half height, so two pixels from its top a quarter of it is left. A
-    point is a spike if it stands `height_sigma` above the larger of its neighbours two and three pixels away on both
-    sides, and `sharpness` times higher above the local floor than they do. It is replaced by the line between them,
-    with its direct neighbours.
+    A real band is at least three pixels wide at half height, so two pixels from its top a quarter
+    of it is left. A point is a spike if it stands `height_sigma` above the larger of its neighbours
+    two and three pixels away on both sides, and `sharpness` times higher above the local floor than
+    they do. It is replaced by the line between them, with its direct neighbours.
 
     Args:
         values: Shape (N,), native pixels.

@@ -17,8 +17,9 @@ MAD_TO_SIGMA = 1.4826
 def estimate(values: Floats) -> float:
     """Standard deviation of white noise on smooth `values`, shape (N,).
 
-    Median absolute second difference, scaled for a normal distribution. Bands are few and smooth, so they hardly
-    move a median. Noise that was smoothed or interpolated before it reached us is underestimated.
+    Median absolute second difference, scaled for a normal distribution. Bands are few and smooth,
+    so they hardly move a median. Noise that was smoothed or interpolated before it reached us is
+    underestimated.
     """
     if values.size < 5:
         return 0.0
@@ -27,7 +28,7 @@ def estimate(values: Floats) -> float:
 
 
 def of(spectrum: Spectrum) -> Floats:
-    """Noise of each point, shape (N,): what the spectrum carries, but never less than what is seen in it."""
+    """Noise of each point, shape (N,): what the spectrum carries, never less than is seen in it."""
     seen = estimate(spectrum.intensity)
     if spectrum.noise is None:
         return np.full(len(spectrum), seen)

@@ -14,10 +14,21 @@ def unit(values: Floats) -> Floats:
     return values / norm if norm > 0 else values.copy()
 
 
-def compress(values: Floats, threshold: Floats, power: float = 0.5) -> Floats:
+def compress(values: Floats, threshold: Floats, power: float) -> Floats:
     """Soft threshold, then sign(x) |x|^power, shape (N,).
 
-    The threshold keeps noise from being lifted; the power lets weak bands speak beside strong ones, so that two
-    substances sharing one strong band (benzene and sodium sulfate near 993 cm-1) are told apart by all the others.
+    The threshold keeps noise from being lifted; the power lets weak bands speak beside strong ones,
+    so that two substances sharing one strong band (benzene and sodium sulfate near 993 cm-1) are
+    told apart by all the others.
     """
-    return np.sign(values) * np.maximum(np.abs(values) - threshold, 0.0) ** power
+    above = np.maximum(np.abs(values) - threshold, 0.0)
+    return np.asarray(np.sign(values) * above**power, dtype=np.float64)
+
+
+def threshold(values: Floats, noise: Floats, noise_sigma: float, floor: float) -> Floats:
+    """What counts as nothing, shape (N,): `noise_sigma` x noise + `floor` x the strongest value.
+
+    The floor stands for what is no noise and no band either: ripple, stray light, baseline remains.
+    """
+    strongest = float(np.max(np.abs(values), initial=0.0))
+    return noise_sigma * noise + floor * strongest

@@ -1,7 +1,8 @@
 """The recipe: ordered, versioned steps from a spectrum on its native cm-1 axis to what is compared.
 
-Owns the order and the parameters; the methods are beside this file. Query and library go through the same recipe. A
-change of any number is a new recipe id, and a library made with another one is refused.
+Owns the order and the parameters; the methods are beside this file. Query and library go through
+the same recipe. A change of any number is a new recipe id, and a library made with another one is
+refused.
 """
 
 from __future__ import annotations
@@ -52,13 +53,15 @@ def step_derivative(spectrum: Spectrum, sigma_cm1: Number = 3.0) -> Spectrum:
     )
 
 
-def step_compress(spectrum: Spectrum, noise_sigma: Number = 2.0, power: Number = 0.5) -> Spectrum:
-    """Soft threshold at `noise_sigma` times the noise, then a power: weak bands count, noise does not."""
+def step_compress(
+    spectrum: Spectrum, noise_sigma: Number = 2.0, floor: Number = 0.004, power: Number = 1 / 3
+) -> Spectrum:
+    """Soft threshold, then a power: weak bands count beside strong ones, noise does not."""
     told = np.zeros(len(spectrum)) if spectrum.noise is None else spectrum.noise
-    values = normalize.compress(spectrum.intensity, noise_sigma * told, float(power))
-    return spectrum.with_intensity(
-        values, Step("compress/1", {"noise_sigma": noise_sigma, "power": power})
-    )
+    nothing = normalize.threshold(spectrum.intensity, told, float(noise_sigma), float(floor))
+    values = normalize.compress(spectrum.intensity, nothing, float(power))
+    parameters = {"noise_sigma": noise_sigma, "floor": floor, "power": power}
+    return spectrum.with_intensity(values, Step("compress/1", parameters))
 
 
 def step_unit_norm(spectrum: Spectrum) -> Spectrum:
@@ -93,13 +96,28 @@ class Recipe:
     linear: tuple[tuple[str, Mapping[str, Number]], ...]
     compare: tuple[tuple[str, Mapping[str, Number]], ...]
 
+    def describe(self) -> str:
+        """All steps and numbers in one line, for records and for telling recipes apart."""
+        steps = (*self.native, *self.linear, *self.compare)
+        return f"{self.id}: " + "; ".join(
+            name + "".join(f" {key}={value:g}" for key, value in sorted(parameters.items()))
+            for name, parameters in steps
+        )
+
+
+SIGMA_CM1 = 3.0
 
 RAMAN = Recipe(
     id="raman-derivative/1",
     native=(("despike", {}),),
-    linear=(("derivative", {"sigma_cm1": 3.0}),),
-    compare=(("compress", {"noise_sigma": 2.0, "power": 0.5}),),
+    linear=(("derivative", {"sigma_cm1": SIGMA_CM1}),),
+    compare=(("compress", {"noise_sigma": 2.0, "floor": 0.004, "power": 1 / 3}),),
 )
+
+
+COMPARE: Mapping[str, float] = MappingProxyType(
+    {name: float(value) for name, value in RAMAN.compare[0][1].items()}
+)  # the parameters of "compress", for fits that compare a model with a measurement
 
 
 def apply(steps: tuple[tuple[str, Mapping[str, Number]], ...], spectrum: Spectrum) -> Spectrum:
@@ -110,10 +128,10 @@ def apply(steps: tuple[tuple[str, Mapping[str, Number]], ...], spectrum: Spectru
 
 
 def on_grid(spectrum: Spectrum, grid_cm1: Floats) -> Spectrum:
-    """Interpolate onto the points of `grid_cm1` that the spectrum covers (cubic spline), shape (<= D,).
+    """Interpolate onto the points of `grid_cm1` that are covered (cubic spline), shape (<= D,).
 
-    The noise is interpolated too and stays that of a native sample; `meta["native_spacing_cm1"]` says how far
-    apart those were.
+    The noise is interpolated too and stays that of a native sample; `meta["native_spacing_cm1"]`
+    says how far apart those were.
 
     Raises:
         FormatError: `axis_not_wavenumber`, `range_too_small`.

@@ -17,7 +17,7 @@ def derivative_kernel(sigma_points: float) -> Floats:
 
 
 def gaussian_derivative(values: Floats, sigma_points: float) -> Floats:
-    """Smoothed first derivative, shape (N,); the ends repeat the edge value, so slopes fade out there."""
+    """Smoothed first derivative, shape (N,); beyond the ends the edge value is repeated."""
     kernel = derivative_kernel(sigma_points)
     half = kernel.size // 2
     padded = np.pad(values, half, mode="edge")
@@ -25,6 +25,6 @@ def gaussian_derivative(values: Floats, sigma_points: float) -> Floats:
 
 
 def derivative_noise(noise: Floats, spacing_points: Floats, sigma_points: float) -> Floats:
-    """Noise of the derivative where each native sample covers `spacing_points` grid points, shape (N,)."""
+    """Noise of the derivative, shape (N,); a native sample covers `spacing_points` grid points."""
     kernel = derivative_kernel(sigma_points)
     return noise * np.sqrt(np.maximum(spacing_points, 1e-9) * float(np.sum(kernel**2)))
