@@ -83,7 +83,8 @@ class TestCsvContract(FormatContract):
         return sorted(p for p in folder.rglob("*") if p.suffix in (".txt", ".csv", ".tsv", ".rruf"))
 
     def bombs(self) -> list[bytes]:
-        return [b"1,2\n" * 1_010_001, b"1," * 2_000_000 + b"\n1,2\n"]
+        wide = b"1 " * 999 + b"\n"
+        return [b"1,2\n" * 1_200_000, b"1," * 2_000_000 + b"\n1,2\n", wide * 5_000]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

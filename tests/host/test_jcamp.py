@@ -67,6 +67,9 @@ class TestJcampContract(FormatContract):
             file_with("400AJ" + "Z999999999999999999999"),
             file_with("400 1 2", points=2_000_000_000),
             HEAD.encode() + b"##TITLE=x\n" * 20_000,
+            HEAD.encode() + b"##A=\n" * 90_000 + b"##XUNITS=\n" * 90_000,
+            HEAD.encode() + b"##XYPOINTS=(XY..XY)\n" + b"1 " * 2_100_000 + b"\n##END=",
+            b"##TITLE=\n" + b"\n" * 1_200_000,
         ]
 
 

@@ -111,7 +111,7 @@ def pairs(lines: Sequence[str]) -> tuple[Floats, Floats]:
             if letter:
                 raise damaged(f"A point is not a pair of numbers: {line[:30]!r}.")
             values.append(float("nan") if missing else float(plain))
-        check_points(len(values) // 2)
+            check_points(len(values) // 2)
     if len(values) % 2:
         raise damaged("The table of points has an odd number of values.")
     flat = np.array(values, dtype=np.float64)
@@ -124,10 +124,10 @@ def _tokens(pattern: re.Pattern[str], line: str) -> Iterator[tuple[str, str, str
         found = pattern.match(line, position)
         if found is None:
             raise damaged(f"The data have {line[position : position + 12]!r}, which is no number.")
-        if found.end() - position > _MAX_TOKEN + 64:
-            raise damaged("The data have a number of more than 64 digits.")
         position = found.end()
         plain, letter, digits, missing = found.groups(default="")
+        if len(plain) + len(digits) > _MAX_TOKEN:
+            raise damaged(f"The data have a number of more than {_MAX_TOKEN} digits.")
         if plain or letter or missing:
             yield plain, letter, digits, missing
 

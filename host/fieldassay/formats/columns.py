@@ -17,6 +17,8 @@ from fieldassay.spectrum import Axis, AxisUnit, Floats, Spectrum
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_POINTS = 1_000_000
+MAX_LINES = MAX_POINTS + 100_000
+MAX_CELLS = 4_000_000
 MAX_FACT_CHARACTERS = 200
 MAX_FACTS = 200
 _MAX_X = 1e7
@@ -40,6 +42,17 @@ def check_points(count: int) -> None:
             f"The file says it has {count} points; the limit is {MAX_POINTS}.",
             "Export one spectrum, not a map or a time series.",
         )
+
+
+def split_lines(data: bytes, text: str) -> list[str]:
+    """The lines of a text, whatever ends them; too many are refused before they are made."""
+    if max(data.count(b"\n"), data.count(b"\r")) > MAX_LINES:
+        raise FormatError(
+            "too_many_points",
+            f"The file has more than {MAX_LINES} lines; the limit is {MAX_POINTS} points.",
+            "Export one spectrum, not a map or a time series.",
+        )
+    return re.split(r"\r\n|\r|\n", text)
 
 
 def number(text: str) -> float | None:

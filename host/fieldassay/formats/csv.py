@@ -15,11 +15,12 @@ import numpy as np
 
 from fieldassay.errors import FormatError
 from fieldassay.formats.columns import (
-    MAX_POINTS,
+    MAX_CELLS,
     assemble,
     axis_unit,
     facts,
     number,
+    split_lines,
     technique,
 )
 from fieldassay.spectrum import AxisUnit, Floats, Spectrum
@@ -66,14 +67,7 @@ def read(data: bytes) -> Spectrum:
     Raises:
         FormatError: not text, no two columns of numbers, or several spectra.
     """
-    lines = _text(data).splitlines()
-    if len(lines) > MAX_POINTS + _MAX_HEADER_LINES:
-        raise FormatError(
-            "too_many_points",
-            f"The file has {len(lines)} lines; the limit is {MAX_POINTS} points.",
-            "Export one spectrum to a file.",
-        )
-    table = _table(lines)
+    table = _table(split_lines(data, _text(data)))
     columns = _numbers(table)
     x_column, unit, scale, assumed = _x_column(table.names, columns)
     y_column, noise_column = _y_columns(table.names, columns, x_column)
@@ -141,7 +135,17 @@ def _is_data(cells: Sequence[str], decimal_comma: bool) -> bool:
 def _table(lines: list[str]) -> _Table:
     delimiter = _delimiter(lines)
     decimal_comma = delimiter != ","
-    rows = [_split(line, delimiter) for line in lines]
+    rows: list[list[str]] = []
+    cell_count = 0
+    for line in lines:
+        rows.append(_split(line, delimiter))
+        cell_count += len(rows[-1])
+        if cell_count > MAX_CELLS:
+            raise FormatError(
+                "too_many_points",
+                f"The file has more than {MAX_CELLS} cells.",
+                "Export one spectrum to a file, with two columns.",
+            )
     best = start = length = 0
     begin, end, first = -1, -1, -1
     for index, cells in enumerate(rows):

@@ -24,10 +24,12 @@ from fieldassay.formats.columns import (
     facts,
     not_optical,
     number,
+    split_lines,
     technique,
 )
 from fieldassay.spectrum import Floats, Spectrum
 
+_MAX_RECORDS = 100_000
 _NOT_LABEL = re.compile(r"[\s_/-]")
 _TABLES = ("XYDATA", "XYPOINTS", "DATATABLE", "PEAKTABLE", "PEAKASSIGNMENTS")
 _FACTS = {
@@ -49,13 +51,16 @@ class Block:
 
     records: list[tuple[str, list[str]]] = field(default_factory=list)
     closed: bool = False
+    first: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, label: str, lines: list[str]) -> None:
+        """Append a record; the first of a label is the one `get` finds."""
+        self.records.append((label, lines))
+        self.first.setdefault(label, lines)
 
     def get(self, label: str) -> str:
         """The value of the first record with this label, on one line; empty if there is none."""
-        for name, lines in self.records:
-            if name == label:
-                return " ".join(line.strip() for line in lines[:20]).strip()
-        return ""
+        return " ".join(line.strip() for line in self.first.get(label, ())[:20]).strip()
 
     def number(self, label: str) -> float | None:
         """The value as a number; None if absent or not a number. Blanks inside are tolerated."""
@@ -63,11 +68,10 @@ class Block:
 
 
 def sniff(data: bytes) -> bool:
-    """True if the first label, after blank lines and comments, is ##TITLE or ##JCAMP-DX."""
+    """True if the first label, after whatever text before it, is ##TITLE or ##JCAMP-DX."""
     head = data[:4096].removeprefix(b"\xef\xbb\xbf").decode("latin-1")
     for line in re.split(r"[\r\n]+", head):
-        line = line.strip()
-        if line and not line.startswith("$$"):
+        if line.lstrip().startswith("##"):
             label = _NOT_LABEL.sub("", line.partition("=")[0]).upper()
             return label in ("##TITLE", "##JCAMPDX", "##JCAMP")
     return False
@@ -111,7 +115,8 @@ def parse_blocks(data: bytes) -> Iterator[Block]:
     blocks: list[Block] = []
     open_: list[Block] = []
     lines: list[str] | None = None
-    for line in re.split(r"\r\n|\r|\n", text):
+    count = 0
+    for line in split_lines(data, text):
         line = line.partition("$$")[0]
         stripped = line.lstrip()
         if not stripped.startswith("##"):
@@ -131,10 +136,11 @@ def parse_blocks(data: bytes) -> Iterator[Block]:
             block = Block()
             blocks.append(block)
             open_.append(block)
-            if len(blocks) > 10_000:
-                raise damaged("The file has more than 10,000 blocks.")
         lines = [value]
-        open_[-1].records.append((name, lines))
+        open_[-1].add(name, lines)
+        count += 1
+        if count > _MAX_RECORDS:
+            raise damaged(f"The file has more than {_MAX_RECORDS} labels.")
     yield from blocks
 
 
@@ -264,8 +270,14 @@ def _first_page(block: Block) -> Block:
     form = lines[0].replace(" ", "").upper()
     found = re.match(r"\((?:X\+\+\(([A-Z])\.\.|X([A-Z])\.\.)", form)
     y_symbol = (found.group(1) or found.group(2)) if found else "Y"
-    plain = Block([(n, v) for n, v in block.records[:index] if n not in ("NTUPLES", "NPOINTS")])
-    plain.closed = block.closed
+    plain = Block(closed=block.closed)
+    # A page may state its own count, after the attributes of all pages.
+    counts = [values for name, values in block.records[:index] if name == "NPOINTS"]
+    if counts:
+        plain.add("NPOINTS", counts[-1])
+    for name, values in block.records[:index]:
+        if name not in ("NTUPLES", "NPOINTS"):
+            plain.add(name, values)
     for label, source, symbol in (
         ("XUNITS", "UNITS", "X"),
         ("YUNITS", "UNITS", y_symbol),
@@ -279,12 +291,8 @@ def _first_page(block: Block) -> Block:
         cells = row(source)
         place = symbols.index(symbol) if symbol in symbols else -1
         if 0 <= place < len(cells) and cells[place]:
-            plain.records.append((label, [cells[place]]))
-    # A page may state its own count, after the attributes of all pages.
-    for name, values in block.records[:index]:
-        if name == "NPOINTS":
-            plain.records.insert(0, (name, values))
-    plain.records.append(("DATATABLE", lines))
+            plain.add(label, [cells[place]])
+    plain.add("DATATABLE", lines)
     return plain
 
 
