@@ -110,14 +110,14 @@ def start(folder: Path, port: int | None = None, kind: Kind | None = None) -> Br
     kind = kind or available()
     wanted = DEFAULT_BROKER_PORT if port is None else port
     chosen = wanted
-    if not _free(wanted):
+    if not is_free(wanted):
         if port is not None:
             raise SetupError(
                 "broker_port_taken",
                 f"Port {port} on {HOST} is in use.",
                 "Stop the program that uses it, or leave out --broker-port to take a free one.",
             )
-        chosen = _any_free()
+        chosen = any_free()
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / f"{kind}.toml"  # iotcore goes by the ending
     template = _IOTCORE if kind == "iotcore" else _MOSQUITTO
@@ -161,7 +161,8 @@ def _mosquitto() -> str | None:
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
 
-def _free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """True if nothing listens on that port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -171,7 +172,8 @@ def _free(port: int) -> bool:
     return True
 
 
-def _any_free() -> int:
+def any_free() -> int:
+    """A port of 127.0.0.1 that nothing listens on just now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fieldassay import config, service
+from fieldassay import config, process
 from fieldassay.errors import SetupError
-from fieldassay.library import Library
-from fieldassay.link import BrokerAddress
+
+if TYPE_CHECKING:
+    from fieldassay.link import BrokerAddress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,12 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until a signal."""
-    service.configure_logging("INFO")
+    process.configure_logging("INFO")
     home = config.home(args.home).create()
     address = _address(args)
+    from fieldassay import service  # late: it takes long to import
+    from fieldassay.library import Library
+
     library = Library.open(args.library or home.library)
-    with service.stopping_on_signals() as stop:
-        bound = service.bind_page(args.port)
+    with process.stopping_on_signals() as stop:
+        bound = process.bind_page(args.port)
         try:
             host = service.Host(home, address, library)
         except BaseException:
@@ -60,6 +65,8 @@ def _address(args: argparse.Namespace) -> BrokerAddress:
             f"{args.broker!r} is not the address of a broker.",
             "Give name or address and port, as in --broker 192.168.7.1:8883.",
         )
+    from fieldassay.link import BrokerAddress
+
     password = None
     if args.password_file is not None:
         try:

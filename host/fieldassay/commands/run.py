@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import logging
 import shutil
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fieldassay import broker, config, library_build, service
+from fieldassay import broker, config, process
 from fieldassay.errors import SetupError
-from fieldassay.link import BrokerAddress
 from fieldassay.supervisor import Child
 from fieldassay.units import UnitRegistry
+
+if TYPE_CHECKING:
+    from fieldassay.library import Library
 
 log = logging.getLogger(__name__)
 
 UNIT = "sim-1"
+PANEL_PORT = 8081
 WATCH_S = 1.0
 PANEL_S = 30.0
 
@@ -37,43 +42,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until a signal; everything that was started is stopped."""
-    service.configure_logging("WARNING")  # what people need to know is printed
+    process.configure_logging("WARNING")  # what people need to know is printed
     home = config.home(args.home).create()
     started_s = time.monotonic()
-    built = library_build.build(
-        output=home.library,
-        sources=home.root / "sources" / library_build.SOURCE_FOLDER,
-        progress=lambda text: print(text, file=sys.stderr, flush=True),
-    )
-    if built.changed:
-        started_s = time.monotonic()
     with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(service.stopping_on_signals())
-        bound = service.bind_page(args.port)
+        stop = stack.enter_context(process.stopping_on_signals())
+        bound = process.bind_page(args.port)
         stack.callback(bound.close)
         serving = _Broker(home, args.broker_port)
         stack.callback(serving.stop)
-        host = service.Host(home, BrokerAddress(broker.HOST, serving.port), built.library)
+        library = _library(home)
+        unit = None
+        if not args.no_unit:
+            unit = start_unit(home, args.scenario, serving.port)
+            stack.callback(unit.stop)
+        # Only now what takes long to import: the unit starts meanwhile.
+        from fieldassay import service
+        from fieldassay.link import BrokerAddress
+
+        host = service.Host(home, BrokerAddress(broker.HOST, serving.port), library)
         stack.callback(host.stop)
         page = service.Page(host, bound)
         host.start()
         page.serve_in_background()
         stack.callback(page.stop)
         stack.callback(host.feed.close)
+        if unit is not None:
+            stack.callback(unit.stop)  # first of all, so that its goodbye is still heard
         print(f"page    {page.address}", flush=True)
         print(f"broker  {broker.HOST}:{serving.port} ({serving.kind})", flush=True)
-        unit = None
-        if not args.no_unit:
-            unit = start_unit(home, args.scenario, serving.port)
-            stack.callback(unit.stop)
+        if unit is not None:
             print(f"unit    {panel_of(unit, home, stop)}", flush=True)
-        print(
-            f"ready after {time.monotonic() - started_s:.1f} s; Ctrl-C stops everything", flush=True
-        )
-        watch = _Watch(serving, unit, home)
-        service.wait(stop, WATCH_S, watch.check)
+        took_s = time.monotonic() - started_s
+        print(f"ready after {took_s:.1f} s; Ctrl-C stops everything", flush=True)
+        process.wait(stop, WATCH_S, _Watch(serving, unit, home).check)
         print("stopping", flush=True)
     return 0
+
+
+def _library(home: config.Home) -> Library:
+    from fieldassay import library_build
+
+    return library_build.build(
+        output=home.library,
+        sources=home.root / "sources" / library_build.SOURCE_FOLDER,
+        progress=lambda text: print(text, file=sys.stderr, flush=True),
+    ).library
 
 
 class _Broker:
@@ -146,6 +160,8 @@ def start_unit(home: config.Home, scenario: str, broker_port: int) -> Child:
         UNIT,
         "--state-dir",
         str(home.root / "sim"),
+        "--panel-port",
+        str(PANEL_PORT if broker.is_free(PANEL_PORT) else 0),
     ]
     return Child(
         "simulated unit",
@@ -165,20 +181,13 @@ def simulator() -> list[str]:
     found = str(beside) if beside.exists() else shutil.which("fieldassay-sim")
     if found:
         return [found]
-    if importlib_finds("fieldassay_sim"):
+    if importlib.util.find_spec("fieldassay_sim") is not None:
         return [sys.executable, "-m", "fieldassay_sim"]
     raise SetupError(
         "simulator_missing",
         "The command fieldassay-sim is not installed, so there is no unit to try.",
         "Type `pip install 'fieldassay[sim]'`, or start without it: `fieldassay run --no-unit`.",
     )
-
-
-def importlib_finds(module: str) -> bool:
-    """True if the module could be imported; it is not."""
-    import importlib.util
-
-    return importlib.util.find_spec(module) is not None
 
 
 def panel_of(unit: Child, home: config.Home, stop: threading.Event) -> str:

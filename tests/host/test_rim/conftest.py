@@ -271,7 +271,7 @@ def until() -> Callable[[Callable[[], object]], None]:
     params=["iotcore", pytest.param("mosquitto", marks=pytest.mark.needs("mosquitto"))],
 )
 def live_broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[broker.Broker]:
-    running = broker.start(tmp_path / "broker", broker._any_free(), request.param)
+    running = broker.start(tmp_path / "broker", broker.any_free(), request.param)
     yield running
     running.stop()
 

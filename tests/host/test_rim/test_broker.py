@@ -154,7 +154,7 @@ def test_a_broker_that_does_not_start_is_a_typed_error(
 ) -> None:
     monkeypatch.setattr(broker, "_SERVE", "raise SystemExit('no')")
     with pytest.raises(SetupError) as caught:
-        broker.start(tmp_path, broker._any_free(), "iotcore")
+        broker.start(tmp_path, broker.any_free(), "iotcore")
     assert caught.value.code == "broker_failed"
     assert "no" in (tmp_path / "broker.log").read_text()
 
@@ -173,7 +173,7 @@ time.sleep(600)
     "kind", ["iotcore", pytest.param("mosquitto", marks=pytest.mark.needs("mosquitto"))]
 )
 def test_it_dies_with_a_killed_parent(tmp_path: Path, kind: str, until) -> None:
-    port = broker._any_free()
+    port = broker.any_free()
     code = PARENT.format(paths=sys.path, folder=str(tmp_path), port=port, kind=kind)
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
