@@ -60,6 +60,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="end a step when it is saved on the unit: no host runs",
     )
 
+    demo = commands.add_parser(
+        "demo", help="the whole chain with a host of its own: truth against verdict"
+    )
+    _scenario(demo, "demo")
+    demo.add_argument("--events", type=Path, help="file for the results, JSON lines")
+    demo.add_argument("--sources", type=Path, help="folder of reference CSV files")
+    demo.add_argument("--seed", type=int, help="replaces the scenario's seed")
+
     listing = commands.add_parser("list", help="scenarios and their samples")
     listing.add_argument("scenario", nargs="?", help="show the samples and steps of this one")
     listing.add_argument(
@@ -102,6 +110,10 @@ def main(argv: list[str] | None = None) -> int:
                 return commands.list_scenarios(args)
             case "trigger":
                 return commands.trigger(args)
+            case "demo":
+                from fieldassay_sim.demo import demo
+
+                return asyncio.run(demo(args))
             case "play":
                 return asyncio.run(commands.play(args))
             case _:

@@ -58,9 +58,9 @@ async def run(args: argparse.Namespace) -> int:
     from fieldassay_sim.panel_app import serve_panel
 
     stop = asyncio.Event()
-    with _signals(stop):
+    with signals(stop):
         async with (
-            _units(args) as (bench, units),
+            units_of(args) as (bench, units),
             serve_panel(bench, units, args.panel_port) as address,
         ):
             for unit in units:
@@ -74,9 +74,9 @@ async def play(args: argparse.Namespace) -> int:
     bad = 0
     stop = asyncio.Event()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_signals(stop))
+        stack.enter_context(signals(stop))
         out = stack.enter_context(args.events.open("w", encoding="utf-8")) if args.events else None
-        async with _units(args, only_first=True) as (bench, units):
+        async with units_of(args, only_first=True) as (bench, units):
             player = Player(bench, units[0], args.timeout_s, verdicts=not args.no_verdicts)
             await _or_stop(player.ready(), stop)
             for number, step in enumerate(bench.scenario.steps, 1):
@@ -98,7 +98,7 @@ def _summary(result: dict[str, Any]) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _units(
+async def units_of(
     args: argparse.Namespace, *, only_first: bool = False
 ) -> AsyncIterator[tuple[Bench, list[Unit]]]:
     scenario = load(args.scenario)
@@ -135,7 +135,7 @@ async def _units(
 
 
 @contextlib.contextmanager
-def _signals(stop: asyncio.Event) -> Any:
+def signals(stop: asyncio.Event) -> Any:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)

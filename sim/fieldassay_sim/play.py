@@ -17,6 +17,7 @@ from fieldassay_sim.errors import SetupError
 from fieldassay_sim.events import Event
 from fieldassay_sim.unit import Unit, random_flash_op
 
+LOOK_S = 0.5  # a person reads the display before pressing; the laser's cool-down is over by then
 READY_S = 60.0
 OUTCOME_S = 60.0
 ENDS = ("verdict", "refused", "stopped", "kept_for_review")
@@ -74,6 +75,7 @@ class Player:
             await asyncio.sleep(step["wait_ms"] / 1000.0)
         for button in step.get("press_before", ()):
             await self._press(button)
+        await asyncio.sleep(LOOK_S)
         self._schedule(step)
         button = step.get("press", "trigger")
         pressed = unit.events.count
