@@ -64,6 +64,8 @@ ENGLISH: dict[str, str] = {
     "spectrum_label": "Plot of the measured spectrum, the best explanation and the references",
     "spectrum_recomputed": "Drawn now with library {library}.",
     "lines": "Lines",
+    "spectrum_differs": "Computed again now, the result is: {verdict}. The stored verdict was "
+    "made with the library and the algorithm named in its history.",
     "axis_cm1": "Raman shift (cm⁻¹)",
     "intensity": "Intensity (scaled)",
     "measured": "Measured",
@@ -91,8 +93,8 @@ ENGLISH: dict[str, str] = {
     "quality_range_cm1": "Compared range",
     "instrument": "Instrument",
     "evidence": "Raw record",
-    "evidence_intro": "The exact bytes received from the unit. Their hash proves that nothing was "
-    "changed since.",
+    "evidence_intro": "The exact bytes received from the unit. The unit was told the same hash in "
+    "its receipt.",
     "download": "Download the raw record",
     "spectrum_json": "Spectrum as JSON",
     "record_json": "Record as JSON",
@@ -184,10 +186,11 @@ SAMPLES: dict[str, str] = {
 }
 
 # What scripts need: they get these and no others, as a JSON block in the page.
-SCRIPT_PREFIXES = ("connection_", "ask_sent", "ask_failed")
+SCRIPT_PREFIXES = ("connection_", "verdict_", "ask_sent", "ask_failed")
 SCRIPT_KEYS = (
     "axis_cm1", "fit", "intensity", "measured", "new_result", "presumptive", "share",
-    "spectrum_label", "spectrum_missing", "spectrum_recomputed", "time_unset", "unknown",
+    "spectrum_label", "spectrum_missing", "spectrum_recomputed",
+    "spectrum_differs", "time_unset", "unknown",
     "units_empty",
 )  # fmt: skip
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fieldassay import answers
 from fieldassay.errors import FrameError
 from fieldassay.frame import Frame
 from fieldassay.hazards.cards import load_cards
+from fieldassay.identify import identify_frame
 from fieldassay.library import Library
 from fieldassay.live import Feed
 from fieldassay.store import Store
@@ -192,6 +194,18 @@ class Bench:
         if kind is not None:
             self.judge(frame.record_id, kind, **(verdict or {}))
         return frame.record_id
+
+    def identify(self, counts: tuple[np.ndarray, np.ndarray], **fields: Any) -> str:
+        """Store one measurement with the verdict the host really gives."""
+        record_id = self.add(None, counts=counts, **fields)
+        stored = self.store.record(record_id)
+        content = cbor.decode(cbor.decode(stored.sealed).value[2])
+        _, found = identify_frame(Frame.from_message(stored.sealed, content), self.library)
+        ids = [s.id for s in found.verdict.substances]
+        card = self.cards.for_identification(found.verdict.kind, ids)
+        self.store.add_verdict(record_id, json.dumps(answers.body(found, card)), NOW_MS + 1000)
+        self.feed.publish({"type": "verdict", "id": record_id})
+        return record_id
 
     def judge(self, record_id: str, kind: str, **changes: Any) -> None:
         self.store.add_verdict(record_id, json.dumps(body(kind, **changes)), NOW_MS + 1000)

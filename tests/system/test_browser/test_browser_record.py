@@ -134,6 +134,23 @@ def test_the_plot_draws_measured_fit_and_reference_of_a_real_spectrum(
         assert min(abs(p - known) for p in positions) < 6, (known, positions)
 
 
+def test_a_real_measurement_shows_what_the_host_really_says(
+    bench: Any, open_page: Callable[..., Any], counts_of: Callable[[str], Any]
+) -> None:
+    record_id = bench.identify(counts_of("acetaminophen"))
+    stored = bench.store.record(record_id).summary.verdict
+    page = open_record(open_page, record_id)
+    assert page.inner_text("#record .substances").lower().startswith("acetaminophen")
+    assert page.inner_text(".banner h1") == "Match"
+    assert stored["candidates"][0]["name"] in page.inner_text("[aria-labelledby=candidates-title]")
+    assert stored["reasons"][0]["text"] in page.inner_text("#record")
+    assert page.is_hidden("#differs")  # computed again, it is the same
+    bench.judge(record_id, "inconclusive")
+    page.reload()
+    page.wait_for_selector("#differs:visible")
+    assert "the result is: Match" in page.inner_text("#differs")
+
+
 def test_the_plot_answers_to_the_keyboard_alone(bench: Any, open_page: Callable[..., Any]) -> None:
     page = open_record(open_page, bench.add("match"))
     page.focus("#plot")

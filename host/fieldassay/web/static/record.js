@@ -27,6 +27,12 @@ async function showSpectrum() {
     document.getElementById("plot-buttons").hidden = false;
     status.textContent = t("spectrum_recomputed", { library: data.library.slice(0, 19) });
     status.classList.replace("notice", "help");
+    const { verdict } = record.dataset;
+    if (verdict && verdict !== data.verdict) {
+      const differs = document.getElementById("differs");
+      differs.textContent = t("spectrum_differs", { verdict: t(`verdict_${data.verdict}`) });
+      differs.hidden = false;
+    }
   } catch (error) {
     status.textContent = `${t("spectrum_missing")} ${error.what ?? ""} ${error.do_next ?? ""}`;
   }
