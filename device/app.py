@@ -72,6 +72,7 @@ class App:
         self._guard_ms = time.ticks_ms()
         self._go = asyncio.Event()
         self._busy = False
+        self._early = False
         self._testing = True
         self._shot = None  # the task that measures
         self._stop_error = None  # why the guard cancelled it
@@ -123,6 +124,8 @@ class App:
                 self.status.buzz("fault")
             fault_told = reason
             self._read_buttons()
+            if self._early and state == machine.SAFE:
+                self._trigger()
             self._tell_state()
             self._guard_ms = time.ticks_ms()
             idle = state in (machine.SAFE, machine.FAULT, machine.OFF) and not self._busy
@@ -157,6 +160,10 @@ class App:
 
     # A press edge of the trigger: the only way to light.
     def _trigger(self):
+        # Pressed in the fraction of a second the laser rests: the press counts when that is over.
+        self._early = self.interlock.state == machine.COOLDOWN
+        if self._early:
+            return
         refusal = self._refusal()
         if refusal is None and self.laser.press() != machine.ARMED:
             refusal = self.laser.why_stopped().code

@@ -23,6 +23,7 @@ from fieldassay_wire import cbor
 from littlefs import LittleFS
 
 ROOT = Path(__file__).resolve().parents[2]
+DEVICE = ROOT / "device"
 PIXELS = 2048
 FULL = 65535
 KEY = "42" * 32
@@ -86,7 +87,7 @@ class Bench:
         command = [program, "-X", "heapsize=256K"]
         command += [str(ROOT / "sim" / "fieldassay_sim" / "firmware_boot.py")]
         command += [str(self._server.getsockname()[1]), "token", str(self.image)]
-        command += [str(ROOT / "device")]
+        command += [str(DEVICE)]
         self._out = (self.folder / "out.txt").open("wb")
         env = {k: v for k, v in os.environ.items() if k != "MICROPYPATH"}
         self._process = subprocess.Popen(
@@ -179,20 +180,23 @@ class Bench:
             return
         with connection, connection.makefile("rb") as file:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while head := file.read(4):
-                request = cbor.decode(file.read(int.from_bytes(head, "big")))
-                try:
-                    self.hook(request[0], request[1:])
-                    answer = cbor.encode([0, self._answer(request[0], request[1:])])
-                except OSError as error:
-                    answer = cbor.encode([error.errno or 5, str(error)])
-                try:
+            try:
+                while head := file.read(4):
+                    request = cbor.decode(file.read(int.from_bytes(head, "big")))
+                    answer = cbor.encode(self._respond(request[0], request[1:]))
                     connection.sendall(len(answer).to_bytes(4, "big") + answer)
-                except OSError:
-                    return
-                with self._changed:
-                    self.ops[request[0]] = self.ops.get(request[0], 0) + 1
-                    self._changed.notify_all()
+                    with self._changed:
+                        self.ops[request[0]] = self.ops.get(request[0], 0) + 1
+                        self._changed.notify_all()
+            except ConnectionError:
+                return  # the unit was ended
+
+    def _respond(self, op: str, args: list[Any]) -> list[Any]:
+        try:
+            self.hook(op, args)
+            return [0, self._answer(op, args)]
+        except OSError as error:
+            return [error.errno or 5, str(error)]
 
     def _answer(self, op: str, args: list[Any]) -> Any:
         now = time.monotonic()
