@@ -318,7 +318,6 @@ def _names(named: Sequence[Named]) -> str:
 
 CARDS_STRICTEST_FIRST = (
     "default-strictest",
-    "unknown-powder",
     "toxic-solvent",
     "corrosive",
     "flammable-solvent",

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldassay import library, substances
+from fieldassay import config, library, substances
 from fieldassay.errors import LibraryError
 from fieldassay.library import Library
 from fieldassay.preprocess import noise, recipe
@@ -91,7 +91,7 @@ def build(
             raise LibraryError(
                 "reference_missing_offline",
                 f"The reference spectra are not in {sources} and the network may not be used.",
-                f"Give the wheel of {PACKAGE} {VERSION} with --wheel PATH, or build with a network.",
+                f"Give the wheel of {PACKAGE} {VERSION} with --wheel PATH, or build on line.",
             )
         with tempfile.TemporaryDirectory() as scratch:
             progress(f"Fetching the reference spectra: {PACKAGE} {VERSION}, 51 MB.")
@@ -103,6 +103,17 @@ def build(
     temporary.write_bytes(data)
     temporary.replace(output)
     return Built(output, Library.open(output), changed=True)
+
+
+def ensure_library(home: config.Home | None = None, progress: Progress = lambda _: None) -> Path:
+    """The default library of this home folder, built first if it is not there or not up to date.
+
+    Raises:
+        LibraryError: As `build`.
+    """
+    where = home or config.home()
+    sources = where.root / "sources" / SOURCE_FOLDER
+    return build(where.library, sources, progress=progress).path
 
 
 def fetch(folder: Path) -> Path:
@@ -232,7 +243,7 @@ def convert(
 
 
 def reference_row(spectrum: Spectrum, grid_cm1: Floats) -> tuple[Floats, Floats, Floats, int, int]:
-    """One reference on the grid: raw, linear, compared, shape (D,) each; its columns [first, last)."""
+    """One reference on the grid: raw, linear, compared, each shape (D,); columns [first, last)."""
     measured = recipe.on_grid(spectrum, grid_cm1)
     linear = recipe.apply(recipe.RAMAN.linear, measured)
     compared = recipe.apply(recipe.RAMAN.compare, linear)
