@@ -20,6 +20,7 @@ from fieldassay_sim.unit import Unit, random_flash_op
 LOOK_S = 0.5  # a person reads the display before pressing; the laser's cool-down is over by then
 READY_S = 60.0
 OUTCOME_S = 60.0
+DISPLAY_S = 0.5
 ENDS = ("verdict", "refused", "stopped", "kept_for_review")
 
 
@@ -70,7 +71,7 @@ class Player:
         changes = {k: step[k] for k in ("sample", "packaging") if k in step} | step.get("set", {})
         self._bench.change(hardware, changes)
         boot_before = unit.boots
-        await self._arm_flash_cut(step)
+        armed = await self._arm_flash_cut(step)
         if step.get("wait_ms"):
             await asyncio.sleep(step["wait_ms"] / 1000.0)
         for button in step.get("press_before", ()):
@@ -78,7 +79,9 @@ class Player:
         await asyncio.sleep(LOOK_S)
         self._schedule(step)
         button = step.get("press", "trigger")
-        pressed = unit.events.count
+        pressed = unit.events.count if armed is None else armed
+        if armed is not None and hardware.cut_after_flash_ops is None:
+            button = ""  # the cut fell into the boot itself
         if button:
             hardware.press(button)
         if step.get("power_cut_after_press_ms") is not None:
@@ -120,6 +123,7 @@ class Player:
         end = await self._log(self._ends, self._outcome_s, after)
         if end is None:
             return {"outcome": "timeout", "detail": f"no end in {self._outcome_s:.0f} s"}
+        await self._unit.events.wait(_is("display"), DISPLAY_S, end["n"])  # what it shows about it
         saved = await self._log(("saved",), 0.001, after)
         details = end["details"]
         result: dict[str, Any] = {
@@ -136,18 +140,19 @@ class Player:
                 result["unit_last_frame_to_verdict_ms"] = details.get("last_frame_to_verdict_ms")
         return result
 
-    async def _arm_flash_cut(self, step: Mapping[str, Any]) -> None:
+    async def _arm_flash_cut(self, step: Mapping[str, Any]) -> int | None:
+        """Restart with a cut armed; the event number from which the cut is looked for."""
         count = step.get("power_cut_at_flash_op")
         if step.get("power_cut_at_random_flash_op"):
             count = random_flash_op(self._bench.scenario.seed)
         if count is None:
-            return
+            return None
         unit = self._unit
         unit.cut_power()
         unit.cut_power_at_flash_op(count)
-        before = unit.events.count
-        # A small n falls into the boot itself; then the cut is over before anybody presses.
-        await self._log(("selftest",), READY_S, before)
+        armed = unit.events.count
+        await self._log(("selftest",), READY_S, armed)
+        return armed
 
     def _schedule(self, step: Mapping[str, Any]) -> None:
         hardware, unit = self._unit.hardware, self._unit

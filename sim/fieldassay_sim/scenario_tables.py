@@ -127,7 +127,7 @@ TABLES: dict[str, dict[str, Key]] = {
         "power_cut_after_fire_ms": _number(0, 20000, "ms from the laser's edge"),
         "power_cut_after_press_ms": _number(0, 60000, "ms from the press"),
         "power_cut_at_flash_op": _whole(1, 100000, "n-th program or erase after a restart"),
-        "power_cut_at_random_flash_op": Key("bool", "as above, n from the seed, 1..400"),
+        "power_cut_at_random_flash_op": Key("bool", "as above, n from the seed, 1..80"),
         "wait_ms": _whole(0, 600000, "ms to wait before the press"),
         "broker": Key("text", "recorded for who runs the broker", choices=("up", "down")),
         "truth": Key("texts", "substance ids really there; empty list: none in the library"),

@@ -245,6 +245,6 @@ def read_keys(path: Path) -> dict[str, str]:
     return {str(unit): str(key) for unit, key in document.items()}
 
 
-def random_flash_op(seed: int, below: int = 400) -> int:
+def random_flash_op(seed: int, below: int = 80) -> int:
     """A flash operation to cut the power at, from a seed."""
     return random.Random(seed).randint(1, below)  # noqa: S311 - a reproducible fault, no secret
