@@ -53,7 +53,8 @@ def facts(message: Mapping[str, Any]) -> list[tuple[str, str]]:
         "saturated": str(get("saturated_pixels", text("unknown"))),
         "calibration": f"{calibration.get('id', '')} ({calibration.get('date', '')})",
         "selftest": _selftest(message),
-        "flags": ", ".join(str(flag) for flag in items(get("flags"))) or text("none"),
+        "flags": ", ".join(str(flag).replace("_", " ") for flag in items(get("flags")))
+        or text("none"),
         "battery": _scaled(get("battery_mv"), 1000, "V", 2),
         "firmware": f"{firmware.get('version', '')} "
         f"{bytes(digest).hex()[:12] if isinstance(digest, bytes | bytearray | memoryview) else ''}",

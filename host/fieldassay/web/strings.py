@@ -70,6 +70,7 @@ ENGLISH: dict[str, str] = {
     "intensity": "Intensity (scaled)",
     "measured": "Measured",
     "fit": "Best explanation",
+    "fit_nearest": "Nearest reference, not a result",
     "zoom_in": "Zoom in",
     "zoom_out": "Zoom out",
     "zoom_all": "Whole spectrum",
@@ -83,6 +84,7 @@ ENGLISH: dict[str, str] = {
     "band_fit": "Explained (%)",
     "candidates": "Candidates",
     "candidates_empty": "No candidate was recorded.",
+    "candidates_intro": "The nearest references of the library. A candidate is not a result.",
     "candidate": "Substance",
     "score": "Score (0 to 1)",
     "quality": "Quality",
@@ -188,10 +190,8 @@ SAMPLES: dict[str, str] = {
 # What scripts need: they get these and no others, as a JSON block in the page.
 SCRIPT_PREFIXES = ("connection_", "verdict_", "ask_sent", "ask_failed")
 SCRIPT_KEYS = (
-    "axis_cm1", "fit", "intensity", "measured", "new_result", "presumptive", "share",
-    "spectrum_label", "spectrum_missing", "spectrum_recomputed",
-    "spectrum_differs", "time_unset", "unknown",
-    "units_empty",
+    "axis_cm1", "fit", "fit_nearest", "intensity", "measured", "new_result", "spectrum_differs",
+    "spectrum_missing", "spectrum_recomputed", "time_unset",
 )  # fmt: skip
 
 

@@ -62,11 +62,14 @@ def items(value: object) -> Sequence[Any]:
 def substances(body: Mapping[str, Any] | None) -> list[dict[str, str]]:
     """Name and share, ready to show, of each substance of a verdict."""
     shown = []
-    for substance in items((body or {}).get("substances")):
+    listed = items((body or {}).get("substances"))
+    for substance in listed:
         if not isinstance(substance, Mapping):
             continue
         share = substance.get("share")
-        percent = f"{100 * share:.0f}" if isinstance(share, int | float) else None
+        # The share of a lone substance says nothing and would be read as purity.
+        several = len(listed) > 1
+        percent = f"{100 * share:.0f}" if several and isinstance(share, int | float) else None
         shown.append(
             {
                 "name": str(substance.get("name") or substance.get("id") or text("unknown")),

@@ -207,6 +207,12 @@ class Bench:
         self.feed.publish({"type": "verdict", "id": record_id})
         return record_id
 
+    @staticmethod
+    def noise() -> tuple[np.ndarray, np.ndarray]:
+        """Counts without any sample."""
+        rng = np.random.default_rng(5)
+        return rng.poisson(905, PIXELS), rng.poisson(900, PIXELS)
+
     def judge(self, record_id: str, kind: str, **changes: Any) -> None:
         self.store.add_verdict(record_id, json.dumps(body(kind, **changes)), NOW_MS + 1000)
         self.feed.publish({"type": "verdict", "id": record_id})

@@ -81,7 +81,8 @@ def server(bench: Any) -> Iterator[Server]:
     made.stop()
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it is open, playwright's event loop keeps other tests from asyncio.run.
+@pytest.fixture(scope="module")
 def chromium(tool: Callable[[str], str]) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 

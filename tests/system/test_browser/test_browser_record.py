@@ -140,7 +140,7 @@ def test_a_real_measurement_shows_what_the_host_really_says(
     record_id = bench.identify(counts_of("acetaminophen"))
     stored = bench.store.record(record_id).summary.verdict
     page = open_record(open_page, record_id)
-    assert page.inner_text("#record .substances").lower().startswith("acetaminophen")
+    assert page.inner_text("#record .substances") == "Acetaminophen"  # no share: it is no purity
     assert page.inner_text(".banner h1") == "Match"
     assert stored["candidates"][0]["name"] in page.inner_text("[aria-labelledby=candidates-title]")
     assert stored["reasons"][0]["text"] in page.inner_text("#record")
@@ -149,6 +149,19 @@ def test_a_real_measurement_shows_what_the_host_really_says(
     page.reload()
     page.wait_for_selector("#differs:visible")
     assert "the result is: Match" in page.inner_text("#differs")
+
+
+def test_without_a_result_no_reference_is_called_an_explanation(
+    bench: Any, open_page: Callable[..., Any]
+) -> None:
+    record_id = bench.identify(bench.noise())
+    assert bench.store.record(record_id).summary.verdict["verdict"] == "inconclusive"
+    page = open_record(open_page, record_id)
+    legend = page.inner_text("#legend")
+    assert "Best explanation" not in legend
+    assert "not a result" in legend
+    assert page.locator(".substances").count() == 0
+    assert "A candidate is not a result." in page.inner_text("#record")
 
 
 def test_the_plot_answers_to_the_keyboard_alone(bench: Any, open_page: Callable[..., Any]) -> None:

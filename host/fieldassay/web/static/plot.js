@@ -1,6 +1,7 @@
 // The spectrum, drawn by uPlot: measured against the best explanation and the references; mouse, touch and keyboard.
 import { t } from "./strings.js";
 
+const NAMING = ["match", "mixture", "class"]; // verdicts whose explanation is a result
 const HEIGHT_PX = 380;
 const SVG = "http://www.w3.org/2000/svg";
 const REFERENCE_COLOURS = ["--plot-1", "--plot-2", "--plot-3", "--plot-4"];
@@ -38,6 +39,7 @@ export class Plot {
     this.data = data;
     this.axis = data.axis_cm1;
     this.at = 0;
+    this.fitName = t(NAMING.includes(data.verdict) ? "fit" : "fit_nearest");
     this.draw();
     place.addEventListener("keydown", (event) => this.key(event));
     document.getElementById("plot-buttons").addEventListener("click", (event) => {
@@ -52,7 +54,7 @@ export class Plot {
     const lines = [{}, { label: t("measured"), stroke: colour("--plot-measured"), width: 2 }];
     const columns = [this.axis, this.data.measured];
     if (this.data.fit.length) {
-      lines.push({ label: t("fit"), stroke: colour("--plot-fit"), width: 2, dash: [8, 4] });
+      lines.push({ label: this.fitName, stroke: colour("--plot-fit"), width: 2, dash: [8, 4] });
       columns.push(this.data.fit);
     }
     this.data.references.forEach((reference, i) => {
@@ -96,7 +98,7 @@ export class Plot {
     this.at = index;
     const { measured, fit } = this.data;
     const parts = [`${this.axis[index].toFixed(1)} cm⁻¹`, `${t("measured")} ${number(measured[index])}`];
-    if (fit.length) parts.push(`${t("fit")} ${number(fit[index])}`);
+    if (fit.length) parts.push(`${this.fitName} ${number(fit[index])}`);
     this.cursor.textContent = parts.join(" · ");
   }
 
