@@ -56,6 +56,8 @@ DIALECTS = {
     ),
     "exponents": "4.005E2,1e1\n4.015e+02,-225E-2\n4.025E2,3E2\n",
     "text after": "400.5,10\n401.5,-2.25\n402.5,300\n##END=\n",
+    "title before": "Raman spectrum\n400.5,10\n401.5,-2.25\n402.5,300\n",
+    "fact before": "wl,532nm\n400.5,10\n401.5,-2.25\n402.5,300\n",
     "comments before": "# made by hand\n# 2 columns\n400.5,10\n401.5,-2.25\n402.5,300\n",
     "names of a vendor": (
         "title;BWS\nlaser_wavelength;784\nxaxis;Pixel\n"
@@ -144,6 +146,10 @@ def test_axis_units() -> None:
     assert csv.read(b"Wavelength (nm),Counts\n800,1\n801,2\n").axis.unit == "nm"
     assert csv.read(b"Pixels #,Intensity (a.u.)\n0,1\n1,2\n").axis.unit == "px"
     assert csv.read(b"0,5\n1,6\n2,7\n").axis.unit == "px"  # only counts: surely no shift
+    for name in ("Wellenlänge", "longueur d’onde", "Длина волны", "波长"):
+        assert csv.read(f"{name};Counts\n800;1\n801;2\n".encode()).axis.unit == "nm"
+    for name in ("Wellenzahl", "nombre d'onde", "Волновое число", "波数"):
+        assert csv.read(f"{name};Counts\n800;1\n801;2\n".encode()).axis.unit == "cm-1"
     assumed = csv.read(b"100.2,5\n101.2,6\n")
     assert assumed.axis.unit == "cm-1" and assumed.meta["x_assumed"] == "cm-1"
 
@@ -158,6 +164,9 @@ def test_axis_units() -> None:
         ("1,2,3\n2,3,4\n", "several_spectra"),
         ("wavenumber,mix1,mix2\n1,2,3\n2,3,4\n", "several_spectra"),
         ("x,y\n" + "".join(f"{i % 3},{i}\n" for i in range(30)), "several_spectra"),
+        ("wavenumber,intensity\n" + "1,2\n2,3\n3,4\n" * 2, "several_spectra"),
+        ("wavenumber,intensity\n1,2,3\n2,3,4\n", "columns_unclear"),
+        ('wavenumber,intensity\n1,"1,234"\n2,"1,235"\n', "no_columns"),
         ("1,1e200\n2,3\n3,4\n", "value_out_of_range"),
         ("wavenumber,intensity\n5,1\n5,2\n", "axis_too_short"),
         ("wavenumber,intensity\nNA,1\n5,2\n", "axis_too_short"),

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from fieldassay import formats, library_build, substances
 from fieldassay.commands import identify as command
+from fieldassay.config import Home
 from fieldassay.errors import FormatError, LibraryError
 from fieldassay.formats import csv, jcamp
 from fieldassay.hazards.cards import load_cards
@@ -180,12 +181,12 @@ def test_a_missing_library_is_built_once_and_said(
 ) -> None:  # fmt: skip
     built: list[Path] = []
 
-    def build(output: Path, **_: Any) -> None:
-        built.append(output)
-        output.parent.mkdir(parents=True)
-        output.write_bytes(library_path.read_bytes())
+    def build(where: Home, **_: Any) -> None:
+        built.append(where.library)
+        where.library.parent.mkdir(parents=True)
+        where.library.write_bytes(library_path.read_bytes())
 
-    monkeypatch.setattr(library_build, "build", build)
+    monkeypatch.setattr(library_build, "ensure_library", build)
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     for _ in range(2):

@@ -226,9 +226,5 @@ def _library(path: Path | None) -> Library:
     home = config.home()
     if not home.library.exists():
         print("There is no reference library yet: it is built now, once.", file=sys.stderr)
-        library_build.build(
-            output=home.library,
-            sources=home.root / "sources" / library_build.SOURCE_FOLDER,
-            progress=lambda text: print(text, file=sys.stderr),
-        )
+        library_build.ensure_library(home, progress=lambda text: print(text, file=sys.stderr))
     return Library.open(home.library)

@@ -24,6 +24,16 @@ MAX_FACTS = 200
 _MAX_X = 1e7
 _MAX_Y = 1e30
 
+# As exports in several languages name them: a wavelength must not be taken for a shift.
+_SHIFT_WORDS = (
+    "cm-1", "cm⁻¹", "1/cm", "cm**-1", "/cm)", "ramanshift", "wavenumber", "wellenzahl",
+    "verschiebung", "nombred'onde", "númerodeonda", "numerodeonda", "волновоечисло", "波数", "位移",
+)  # fmt: skip
+_WAVELENGTH_WORDS = (
+    "nanomet", "wavelength", "lambda", "wellenlänge", "wellenlaenge", "longueurd'onde",
+    "longituddeonda", "длинаволны", "波长",
+)  # fmt: skip
+_NM_ALONE = re.compile(r"(^|[^a-z])nm($|[^a-z])")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
 
 
@@ -69,14 +79,14 @@ def axis_unit(label: str) -> tuple[AxisUnit, float] | None:
     Micrometres and ångströms become nanometres. "Raman shift" and "wavenumber" mean cm-1.
     """
     text = label.lower().replace("µ", "u").replace("μ", "u").replace("^", "")
-    text = text.replace(" ", "").replace("_", "")
-    if any(word in text for word in ("cm-1", "1/cm", "ramanshift", "wavenumber", "cm**-1", "/cm)")):
+    text = text.replace(" ", "").replace("_", "").replace("’", "'")
+    if any(word in text for word in _SHIFT_WORDS):
         return "cm-1", 1.0
     if "micromet" in text or "micron" in text or text in ("um", "wavelength(um)"):
         return "nm", 1000.0
     if "angstrom" in text or "ångström" in text:
         return "nm", 0.1
-    if "nanomet" in text or "wavelength" in text or re.search(r"(^|[^a-z])nm($|[^a-z])", text):
+    if any(word in text for word in _WAVELENGTH_WORDS) or _NM_ALONE.search(text):
         return "nm", 1.0
     if any(word in text for word in ("pixel", "diode", "channel", "datapoint")) or text == "px":
         return "px", 1.0
@@ -135,8 +145,8 @@ def assemble(
 ) -> Spectrum:
     """One spectrum with an increasing axis from columns in any order.
 
-    Equal x values (rounded in the file) are averaged; if they are more than half, the file holds
-    several spectra.
+    Equal neighbours (rounded in the file) are averaged; more than half of them, or the same values
+    again further on, mean that the file holds several spectra.
 
     Args:
         x: Positions in `unit`, shape (N,).
@@ -165,10 +175,13 @@ def assemble(
         notes["x_order"] = "descending"
     elif not np.all(steps > 0):
         order = np.argsort(x, kind="stable")
-        notes["x_order"] = "ascending" if np.all(steps >= 0) else "unsorted"
+        ordered = bool(np.all(steps >= 0) or np.all(steps <= 0))
+        if not np.all(steps >= 0):
+            notes["x_order"] = "descending" if ordered else "unsorted"
         x, y = x[order], y[order]
         values, start, count = np.unique(x, return_index=True, return_counts=True)
-        if values.size * 2 < x.size:
+        # Rounding makes neighbours equal; the same values again further on are another spectrum.
+        if x.size - values.size > (0.5 if ordered else 0.01) * x.size:
             raise FormatError(
                 "several_spectra",
                 f"The x axis has {x.size} values of which only {values.size} differ.",

@@ -7,6 +7,8 @@ intensity columns without a name to choose by are an error.
 
 from __future__ import annotations
 
+import csv as quoted
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from fieldassay.formats.columns import (
     MAX_CELLS,
     assemble,
     axis_unit,
+    check_points,
     facts,
     number,
     split_lines,
@@ -27,6 +30,8 @@ from fieldassay.spectrum import AxisUnit, Floats, Spectrum
 
 _MAX_HEADER_LINES = 10_000
 _MAX_COLUMNS = 1_000
+# A cell that begins with a number is a fact ("wl,532nm"), not a name; "1/cm" is a name.
+_STARTS_WITH_NUMBER = re.compile(r"[-+.]?\d(?!/cm)")
 _MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "-", "--"))
 # Tried in this order; the first with the most lines of numbers wins. None: any white space.
 _DELIMITERS = ("\t", ";", None, ",")
@@ -44,12 +49,11 @@ _NOISE = re.compile(r"^(noise|sigma|standard.deviation)")
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The numbers of the file as text, and what stands above them."""
+    """The numbers of the file, shape (rows, columns), NaN where missing, and what stands above."""
 
-    rows: list[list[str]]
+    columns: Floats
     names: list[str]
     header: list[list[str]]
-    decimal_comma: bool
 
 
 def sniff(data: bytes) -> bool:
@@ -68,7 +72,7 @@ def read(data: bytes) -> Spectrum:
         FormatError: not text, no two columns of numbers, or several spectra.
     """
     table = _table(split_lines(data, _text(data)))
-    columns = _numbers(table)
+    columns = table.columns
     x_column, unit, scale, assumed = _x_column(table.names, columns)
     y_column, noise_column = _y_columns(table.names, columns, x_column)
     x, y = columns[:, x_column], columns[:, y_column]
@@ -110,85 +114,108 @@ def _text(data: bytes) -> str:
 
 
 def _split(line: str, delimiter: str | None) -> list[str]:
-    cells = line.split(delimiter, _MAX_COLUMNS) if delimiter else line.split(None, _MAX_COLUMNS)
+    if delimiter == "," and '"' in line:  # a comma inside quotes separates nothing
+        try:
+            cells = next(quoted.reader([line]))
+        except quoted.Error:
+            return []
+    else:
+        cells = line.split(delimiter, _MAX_COLUMNS)
     cells = [cell.strip().strip('"').strip() for cell in cells]
     return cells if any(cells) else []
 
 
-def _number(cell: str, decimal_comma: bool) -> float | None:
-    return number(cell.replace(",", ".", 1) if decimal_comma else cell)
+def _parse(cells: Sequence[str], decimal_comma: bool) -> list[float] | None:
+    """The numbers of a line, NaN where missing; None if it is no line of numbers.
 
-
-def _is_data(cells: Sequence[str], decimal_comma: bool) -> bool:
-    """Two cells or more, each a number or a word for "missing", and at least one a number."""
+    That is two cells or more, each a number or a word for "missing", and at least one a number.
+    """
+    cells = list(cells)
+    while len(cells) > 2 and not cells[-1]:
+        cells.pop()  # a trailing delimiter is no column
     if len(cells) < 2:
-        return False
-    count = 0
+        return None
+    values = []
     for cell in cells:
-        if _number(cell, decimal_comma) is not None:
-            count += 1
-        elif cell.lower() not in _MISSING:
-            return False
-    return count >= 1
+        value = number(cell.replace(",", ".", 1) if decimal_comma else cell)
+        if value is None:
+            if cell.lower() not in _MISSING:
+                return None
+            value = math.nan
+        values.append(value)
+    return values if any(value == value for value in values) else None
 
 
 def _table(lines: list[str]) -> _Table:
+    """The longest run of lines of numbers; a blank line neither ends nor lengthens a run."""
     delimiter = _delimiter(lines)
-    decimal_comma = delimiter != ","
-    rows: list[list[str]] = []
-    cell_count = 0
-    for line in lines:
-        rows.append(_split(line, delimiter))
-        cell_count += len(rows[-1])
+    run: list[list[float]] = []
+    best: list[list[float]] = []
+    begin = start = cell_count = 0
+    for index, line in enumerate(lines):
+        cells = _split(line, delimiter)
+        cell_count += len(cells)
         if cell_count > MAX_CELLS:
             raise FormatError(
                 "too_many_points",
                 f"The file has more than {MAX_CELLS} cells.",
                 "Export one spectrum to a file, with two columns.",
             )
-    best = start = length = 0
-    begin, end, first = -1, -1, -1
-    for index, cells in enumerate(rows):
         if not cells:
-            continue  # a blank line neither ends nor lengthens a run
-        if _is_data(cells, decimal_comma):
-            if length == 0:
-                start = index
-            length += 1
-            if length > best:
-                best, begin, end = length, start, index + 1
-        else:
-            length = 0
-    if best < 2:
+            continue
+        values = _parse(cells, delimiter != ",")
+        if values is None:
+            run = []
+            continue
+        if not run:
+            start = index
+        run.append(values)
+        if len(run) > len(best):
+            best, begin = run, start
+    if len(best) < 2:
         raise FormatError(
             "no_columns",
             "The file has no two columns of numbers.",
             "Export the spectrum with one column for the axis and one for the intensity.",
         )
-    if any(len(cells) > _MAX_COLUMNS for cells in rows[begin:end]):
+    width = max(map(len, best))
+    if width > _MAX_COLUMNS:
         raise FormatError(
             "several_spectra",
             f"The file has more than {_MAX_COLUMNS} columns.",
             "Export one spectrum to a file.",
         )
-    data = [cells for cells in rows[begin:end] if cells]
-    width = max(len(cells) for cells in data)
-    first = begin - 1
-    while first >= 0 and not rows[first]:
-        first -= 1
-    names: list[str] = []
-    if first >= 0:
-        cells = [cell.lstrip("#").strip() for cell in rows[first]]
-        if len(cells) != width:
-            cells = [cell for cell in cells if cell]
-        named = any(axis_unit(c) or any(p.search(c.lower()) for p in _INTENSITY) for c in cells)
-        if named or (len(cells) == width and cells[0].lower() in ("x", "wave", "shift", "axis")):
-            names = cells + [""] * (width - len(cells))
-            if len(cells) > width and delimiter is None:
-                names = _resplit(lines[first], width)
-            width = max(width, len(names))
-    data = [cells + [""] * (width - len(cells)) for cells in data]
-    return _Table(data, names, rows[: first if names else begin][:_MAX_HEADER_LINES], decimal_comma)
+    check_points(len(best))
+    columns = np.full((len(best), width), np.nan)
+    for row, values in zip(columns, best, strict=True):
+        row[: len(values)] = values
+    above = [line for line in lines[max(0, begin - _MAX_HEADER_LINES) : begin] if line.strip()]
+    header = [_split(line, delimiter) for line in above]
+    names = _names(header[-1], above[-1], width, delimiter) if header else []
+    return _Table(columns, names, header[:-1] if names else header)
+
+
+def _names(row: list[str], line: str, width: int, delimiter: str | None) -> list[str]:
+    """The names of the columns if the line above the numbers has them, else an empty list."""
+    cells = [cell.lstrip("#").strip() for cell in row]
+    while cells and not cells[-1]:
+        cells.pop()
+    if len(cells) > width:
+        cells = [cell for cell in cells if cell]
+    if len(cells) < 2 or any(_STARTS_WITH_NUMBER.match(cell) for cell in cells):
+        return []
+    named = any(axis_unit(c) or any(p.search(c.lower()) for p in _INTENSITY) for c in cells)
+    if not named and cells[0].lower() not in ("x", "wave", "shift", "axis"):
+        return []
+    if len(cells) != width and delimiter is None:
+        return _resplit(line, width)
+    if len(cells) != width:
+        raise FormatError(
+            "columns_unclear",
+            f"The header names {len(cells)} columns and the lines have {width}.",
+            "Export the spectrum again with one name for each column.",
+        )
+    return cells
 
 
 def _resplit(line: str, width: int) -> list[str]:
@@ -202,20 +229,10 @@ def _delimiter(lines: list[str]) -> str | None:
     middle = len(lines) // 2
     sample = lines[middle : middle + 400] + lines[-400:]
     scores = [
-        sum(_is_data(_split(line[:4096], d), d != ",") for line in sample) for d in _DELIMITERS
+        sum(_parse(_split(line[:4096], d), d != ",") is not None for line in sample)
+        for d in _DELIMITERS
     ]
     return _DELIMITERS[scores.index(max(scores))]
-
-
-def _numbers(table: _Table) -> Floats:
-    """All cells as numbers, NaN where missing, shape (rows, columns)."""
-    comma = table.decimal_comma
-    missing = float("nan")
-    values = [
-        [missing if (v := _number(cell, comma)) is None else v for cell in row]
-        for row in table.rows
-    ]
-    return np.array(values, dtype=np.float64)
 
 
 def _x_column(names: list[str], columns: Floats) -> tuple[int, AxisUnit, float, bool]:
