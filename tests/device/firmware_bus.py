@@ -165,6 +165,15 @@ class Bench:
                     found[path] = file.read()
         return found
 
+    def put(self, files: dict[str, bytes]) -> None:
+        """Write a new flash image with these files; before the first boot."""
+        flash = LittleFS(block_size=4096, block_count=1024)
+        for path, data in files.items():
+            flash.makedirs(path.rpartition("/")[0], exist_ok=True)
+            with flash.open(path, "wb") as file:
+                file.write(data)
+        self.image.write_bytes(flash.context.buffer)
+
     def end(self) -> dict[str, bytes]:
         assert self._process is not None
         self._process.kill()

@@ -249,3 +249,42 @@ def test_what_was_taken_offline_is_delivered_after_a_restart(tmp_path, port, hos
         verdict = bench.wait_log("verdict")
         assert verdict["last_frame_to_verdict_ms"] is None
         assert not [path for path in bench.end() if path.endswith(".rec")]
+
+
+def test_a_full_spool_of_100_is_delivered_from_a_256_kb_heap(tmp_path, port, host, tool):
+    files = {"/spool/boot": b"4"}
+    sealed = {}
+    for seq in range(1, 100):
+        body = bytes([seq]) * 17000
+        digest = hashlib.sha256(body)
+        files[f"/spool/00000003-{seq:08x}-{digest.hexdigest()[:16]}.rec"] = body
+        sealed[(3, seq)] = digest.digest()
+    settings = json.loads(json.dumps(bus.SETTINGS))
+    settings["broker"]["port"] = port
+    with bus.Bench(tmp_path, settings) as bench:
+        bench.put(files)
+        bench.boot(tool("micropython")).ready()
+        bench.press()
+        bench.wait_log("saved")
+        bench.press()
+        assert bench.wait_log("refused")["reason"] == "spool_full"
+        waiting = set(sealed.values()) | {bytes.fromhex(bench.wait_log("saved")["sha256"])}
+        number = {digest: key for key, digest in sealed.items()} | {
+            bytes.fromhex(bench.wait_log("saved")["sha256"]): (5, 1)
+        }
+        while waiting:
+            topic, payload = host.inbox.get(timeout=30)
+            if topics.parse(topic)[1] != "measurement":
+                continue
+            digest = hashlib.sha256(payload).digest()
+            boot, seq = number[digest]
+            host.send(
+                "receipt", boot, seq=seq, sha256=digest, status="stored", record="r", stored_ms=1
+            )
+            waiting.discard(digest)
+        bench.wait_log("delivered", 100)
+        bench.press()
+        bench.wait_log("saved", 2)
+        assert not bench.logs("fault")
+        assert not [error for error in bench.logs("link_error") if error["code"] == "MemoryError"]
+        assert len([path for path in bench.end() if path.endswith(".rec")]) == 1
