@@ -101,6 +101,11 @@ def _summary(result: dict[str, Any]) -> str:
 async def units_of(
     args: argparse.Namespace, *, only_first: bool = False
 ) -> AsyncIterator[tuple[Bench, list[Unit]]]:
+    """The scenario's units, running while the context lasts, and their bench.
+
+    Raises:
+        SimError: Scenario, references, keys or interpreter are not usable.
+    """
     scenario = load(args.scenario)
     bench = Bench(scenario, References(args.sources))
     keys = read_keys(args.keys)
@@ -136,6 +141,7 @@ async def units_of(
 
 @contextlib.contextmanager
 def signals(stop: asyncio.Event) -> Any:
+    """SIGINT and SIGTERM set `stop` while the context lasts."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)

@@ -64,12 +64,24 @@ function details(event) {
   return shown.map(([k, v]) => `${k} ${typeof v === "object" ? JSON.stringify(v) : v}`).join(", ");
 }
 
+// An event that repeats the one before it adds to a count instead of a line.
 function drawEvents(events) {
   for (const event of events) {
+    const newest = $("events").firstChild;
+    const time = new Date(event.time_ms).toLocaleTimeString([], { hour12: false });
+    const texts = [time, event.kind || event.event, details(event)];
+    const same = texts.slice(1).join("\n");
+    if (newest && newest.dataset.same === same) {
+      newest.dataset.times = Number(newest.dataset.times) + 1;
+      newest.firstChild.textContent = time;
+      newest.children[1].textContent = `${texts[1]} ×${newest.dataset.times}`;
+      continue;
+    }
     const line = document.createElement("li");
     line.className = event.event;
-    const time = new Date(event.time_ms).toLocaleTimeString([], { hour12: false });
-    for (const text of [time, event.kind || event.event, details(event)]) {
+    line.dataset.same = same;
+    line.dataset.times = 1;
+    for (const text of texts) {
       const cell = document.createElement("span");
       cell.textContent = text;
       line.append(cell);
@@ -101,7 +113,7 @@ function draw(state) {
   setText($("clock"), state.clock);
   setText($("boots"), `${state.boots}, ${state.power_cuts} power cuts`);
   const broken = state.violations.length;
-  setText($("violations"), broken ? state.violations.map((v) => v.rule).join(", ") : `none in ${state.laser_fired} shots`);
+  setText($("violations"), broken ? state.violations.map((v) => v.rule).join(", ") : `none, ${state.laser_fired} fired`);
   $("violations").classList.toggle("bad", broken > 0);
   drawEvents(state.events);
   lastEvent = state.last_event;
