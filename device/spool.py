@@ -61,6 +61,9 @@ class Spool:
         # [(boot, seq)], oldest first.
         return [struct.unpack_from(">II", self._index, i * _ENTRY) for i in range(self.used)]
 
+    def holds(self, boot, seq):
+        return self._find(struct.pack(">II", boot, seq)) >= 0
+
     def append(self, boot, seq, chunks):
         # Writes the chunks as one record and returns the SHA-256 of its bytes. When this returns,
         # the record survives a power cut. When it raises, nothing of it is left.

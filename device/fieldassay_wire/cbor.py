@@ -358,6 +358,9 @@ class Reader:
 def decode(data: "Any", max_depth: int = MAX_DEPTH, max_items: int = MAX_ITEMS) -> "Any":
     # Typed arrays are views of `data`, byte strings are copies.
     reader = Reader(data, max_depth, max_items)
-    value = reader.item(0)
+    try:
+        value = reader.item(0)
+    except RuntimeError:  # a board's stack, or a depth the caller allowed, is less than was needed
+        raise WireError("too_deep", "The stack does not reach as deep as the value.") from None
     reader.finish()
     return value

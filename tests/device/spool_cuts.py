@@ -12,11 +12,8 @@ from spool import Spool, SpoolError
 BLOCK = 4096
 BLOCKS = 48
 ROOT = "/cut/spool"
-MODES = (
-    "before",
-    "half",
-    "most",
-)  # how much of the interrupted operation gets through
+# How much of the interrupted operation gets through; garbage: half, and the rest is anything.
+MODES = ("before", "half", "most", "garbage")
 
 
 class Flash:
@@ -35,7 +32,16 @@ class Flash:
         if self.cut_at is None or self.ops < self.cut_at:
             return None
         self.dead = True
-        return {"before": 0, "half": size // 2, "most": size - 1}[self.mode]
+        return {"before": 0, "half": size // 2, "most": size - 1, "garbage": size // 2}[self.mode]
+
+    def _garble(self, at, size):
+        # The cells that were changing hold anything: bits of a hash that depends on the place.
+        while size > 0:
+            noise = hashlib.sha256(str(at).encode()).digest()[:size]
+            for i in range(len(noise)):
+                self.image[at + i] &= noise[i]
+            at += len(noise)
+            size -= len(noise)
 
     def readblocks(self, n, buf, off=0):
         at = n * BLOCK + off
@@ -48,6 +54,8 @@ class Flash:
             if buf[i] & ~self.image[at + i]:
                 raise AssertionError("program without erase")
             self.image[at + i] &= buf[i]
+        if through and self.mode == "garbage":
+            self._garble(at + through, len(buf) - through)
         return 0 if through is None else -5
 
     def ioctl(self, op, arg):
@@ -59,6 +67,8 @@ class Flash:
             through = self._cut(BLOCK)
             size = BLOCK if through is None else through
             self.image[arg * BLOCK : arg * BLOCK + size] = b"\xff" * size
+            if through and self.mode == "garbage":
+                self._garble(arg * BLOCK, BLOCK)
             return 0 if through is None else -5
         return 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
+import importlib.util
 import shutil
 import tempfile
 from pathlib import Path
@@ -13,7 +13,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-spool_module = importlib.import_module("spool")
+_file = Path(__file__).resolve().parents[2] / "device" / "spool.py"
+_spec = importlib.util.spec_from_file_location("fieldassay_device_spool", _file)
+assert _spec is not None
+assert _spec.loader is not None
+spool_module = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(spool_module)
 Spool, SpoolError, SpoolFull = (
     spool_module.Spool,
     spool_module.SpoolError,
@@ -190,7 +195,9 @@ class SpoolModel(RuleBasedStateMachine):
         assert self.spool.pending() == sorted(self.model)
         assert self.spool.used == len(self.model)
         for key, data in self.model.items():
+            assert self.spool.holds(*key)
             assert b"".join(map(bytes, self.spool.open_blocks(*key, 64))) == data
+        assert not self.spool.holds(9, 9)
         assert self.spool.bad == 0
 
     def teardown(self) -> None:

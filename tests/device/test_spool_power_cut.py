@@ -15,7 +15,7 @@ pytestmark = pytest.mark.needs("micropython")
 CUTS = Path(__file__).with_name("spool_cuts.py")
 DEVICE = Path(__file__).resolve().parents[2] / "device"
 
-# Least number of cut points per scenario, three modes each; fewer would mean a hole in the harness.
+# Least number of cut points per scenario, four modes each; fewer would mean a hole in the harness.
 LEAST = {
     "first_start": 9,
     "append_first": 60,

@@ -52,6 +52,7 @@ def to_cbor2(value):
     return value
 
 
+@settings(deadline=None)
 @given(values)
 def test_round_trip(value):
     data = cbor.encode(value)
@@ -61,6 +62,7 @@ def test_round_trip(value):
 
 # cbor2 sorts keys by length first (RFC 7049), which is the same order for text keys alone. It turns
 # some tags into objects of its own, so tags are compared in the direction ours -> cbor2 only.
+@settings(deadline=None)
 @given(nested(plain_leaves, texts))
 def test_cbor2_writes_the_same_bytes(value):
     assert cbor2.dumps(to_cbor2(value), canonical=True) == cbor.encode(value)
@@ -73,19 +75,21 @@ untagged = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(untagged)
 def test_cbor2_reads_ours_and_we_read_cbor2(value):
     assert cbor2.loads(cbor.encode(value)) == value
     assert cbor.decode(cbor2.dumps(value, canonical=True)) == value
 
 
+@settings(deadline=None)
 @given(typed)
 def test_cbor2_reads_typed_arrays(value):
     read = cbor2.loads(cbor.encode(value))
     assert (read.tag, read.value) == (value.tag, bytes(value.data))
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(st.binary(max_size=64))
 @example(b"\x81" * 3000)
 @example(b"\xa1\x61a" * 3000)
@@ -100,7 +104,7 @@ def test_any_bytes_give_a_value_or_a_wire_error(data):
     assert cbor.encode(value) == data
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(values, st.data())
 def test_mutated_encodings(value, data):
     changed = bytearray(cbor.encode(value))
@@ -111,6 +115,7 @@ def test_mutated_encodings(value, data):
     test_any_bytes_give_a_value_or_a_wire_error.hypothesis.inner_test(bytes(changed))
 
 
+@settings(deadline=None)
 @given(values)
 def test_every_truncation_is_refused(value):
     data = cbor.encode(value)
@@ -136,6 +141,12 @@ def test_limits_hold_exactly():
     value.append(value)
     with pytest.raises(WireError) as caught:
         cbor.encode(value)
+    assert caught.value.code == "too_deep"
+
+
+def test_a_depth_beyond_the_stack_is_a_wire_error():
+    with pytest.raises(WireError) as caught:
+        cbor.decode(b"\x81" * 100_000 + b"\x00", max_depth=1 << 30)
     assert caught.value.code == "too_deep"
 
 

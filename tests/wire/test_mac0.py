@@ -38,6 +38,7 @@ def independent_seal(kind: str, key: bytes, kid: bytes, payload: bytes) -> bytes
     return cbor2.dumps(cbor2.CBORTag(17, [protected, {}, payload, tag]), canonical=True)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.lists(st.binary(max_size=200), max_size=4))
 def test_hmac_is_that_of_the_standard_library(key, chunks):
     expected = hmac.new(key, b"".join(chunks), hashlib.sha256).digest()
@@ -55,6 +56,7 @@ def test_an_independent_reader_opens_every_vector(vectors):
         assert cbor2.loads(payload)["unit"] == v["message"]["unit"]
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(messages.KINDS),
     st.binary(min_size=1, max_size=80),
@@ -78,7 +80,7 @@ def test_every_flipped_bit_is_refused(vectors):
                 mac0.open_sealed(bytes(changed), v["key"])
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_mutated_vectors_never_open(vectors_by_size, data):
     v = data.draw(st.sampled_from(vectors_by_size))
@@ -98,6 +100,7 @@ def vectors_by_size(vectors):
     return sorted(vectors.values(), key=lambda v: len(v["sealed"]))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_any_bytes(data):
     for prefix in (b"", b"\xd1\x84", b"\xd1\x84\x58\x30\xa3\x01\x05\x03"):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 from fieldassay_wire import WireError, messages, topics
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 units = st.from_regex(r"[a-z0-9-]{1,32}", fullmatch=True)
 
 
+@settings(deadline=None)
 @given(units, st.sampled_from(messages.KINDS))
 def test_round_trip(unit, kind):
     topic = topics.topic(unit, kind)
@@ -18,6 +19,7 @@ def test_round_trip(unit, kind):
     assert topic == f"fieldassay/1/{unit}/{direction}/{kind}"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60) | st.from_regex(r"fieldassay/1/[^/]{0,34}/(up|down)/[a-z]{3,11}"))
 def test_any_text_is_a_topic_of_ours_or_refused(text):
     try:
