@@ -336,12 +336,14 @@ class Client:
                 raise MqttError("closed", "the broker closed the connection")
             moved = True
             if self._parser.filled(n):
-                self._packet()
                 budget -= 1
+                if self._packet():
+                    break  # an answer somebody waits for; the peer may hang up right after it
         if moved:
             self._heard_ms = time.ticks_ms()
         return moved
 
+    # Handle one complete packet. True if it was the CONNACK or SUBACK awaited.
     def _packet(self):
         parser = self._parser
         first = parser.first
@@ -363,6 +365,8 @@ class Client:
         else:
             parser.awaited = 0
             self._answer = bytes(parser.body())
+            return True
+        return False
 
 
 # Type byte and remaining length at the start of `buffer`; the number of bytes they take.

@@ -8,6 +8,10 @@ import select
 import socket
 import time
 
+from micropython import const
+
+_EPIPE = const(32)  # MicroPython's errno does not name it
+
 
 # code: "network" (no connection), "tls", "closed" (by the peer), "timeout", "malformed" (bytes
 # that are not MQTT), "too_large" (packet over the limit), "refused" (by the broker), "payload"
@@ -24,7 +28,7 @@ def network_error(error):
     text = str(error)
     if "MBEDTLS" in text or "ertificate" in text or isinstance(error, ValueError):
         return MqttError("tls", "TLS: " + text, "Check the broker's certificate and the unit's CA.")
-    if error.args and error.args[0] in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
+    if error.args and error.args[0] in (errno.ECONNRESET, _EPIPE, errno.ENOTCONN):
         return MqttError("closed", "connection lost: " + text)
     return MqttError("network", "network: " + text)
 
