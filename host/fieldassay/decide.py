@@ -226,12 +226,20 @@ def _mixture(e: Evidence, t: Thresholds) -> Verdict | None:
     around = [part.named for part in e.mixture if part.named.packaging]
     if not inside:
         return _only_packaging(around)
-    if any(
-        _natural_in_doubt(part.named, e.mixture_score, t)
-        or _few_bands_in_doubt(part.bands, e.mixture_score, e.mixture_shift_cm1, t)
+    doubtful = [
+        part.named
         for part in inside
-    ):
-        return None
+        if _natural_in_doubt(part.named, e.mixture_score, t)
+        or _few_bands_in_doubt(part.bands, e.mixture_score, e.mixture_shift_cm1, t)
+    ]
+    if doubtful:
+        everything = [part.named for part in inside]
+        return _inconclusive(
+            "part_in_doubt",
+            f"It fits {_names(everything)}, but the evidence for {_names(doubtful)} is thin.",
+            AS_UNKNOWN,
+            everything,
+        )
     for part in inside:
         if part.rival is not None and part.rival[1] < t.mixture["min_margin"]:
             return _look_alikes([part.named, part.rival[0]])

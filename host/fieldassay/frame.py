@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from fieldassay.errors import FrameError
 
 Counts = NDArray[np.uint32]
+U32 = 70  # RFC 8746: uint32, little-endian
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Frame:
                 sha256=hashlib.sha256(sealed).digest(),
                 message=MappingProxyType(message),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise _inconsistent(f"a field is missing or of another type ({error})") from error
         if frame.raw.size != frame.dark.size or frame.raw.size < 16:
             raise _inconsistent(f"{frame.raw.size} raw and {frame.dark.size} dark pixels")
@@ -143,6 +144,8 @@ class Frame:
 
 def _counts(value: Any) -> Counts:
     """A read-only view of a typed array (RFC 8746, tag 70) without copying."""
+    if value.tag != U32:
+        raise TypeError(f"counts have typed-array tag {value.tag}, not {U32}")
     counts = np.frombuffer(value.data, dtype="<u4")
     counts.setflags(write=False)
     return counts

@@ -161,7 +161,7 @@ def _bands_of(library: Library, row: int, columns: Floats) -> Floats:
     first = max(entry.first - EDGE_COLUMNS, 0)
     last = min(entry.last + EDGE_COLUMNS, library.raw.shape[1])
     raw = library.raw[row, first:last].astype(np.float64)
-    slope = smooth.gaussian_derivative(raw, recipe.SIGMA_CM1)[
+    slope = smooth.band_derivative(raw, recipe.SIGMA_CM1, recipe.BACKGROUND_CM1)[
         entry.first - first : entry.last - first
     ]
     own = library.linear[row, entry.first : entry.last].astype(np.float64)

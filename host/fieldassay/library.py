@@ -145,7 +145,7 @@ class Library:
         try:
             header = json.loads(bytes(data[HEADER_AT : HEADER_AT + length]))
             return cls._from_header(header, data, digest)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             raise _damaged(f"its header cannot be read ({error})") from error
 
     @classmethod
@@ -159,6 +159,8 @@ class Library:
         for name in ("raw", "linear", "matrix"):
             place = header["matrices"][name]
             stride, offset = int(place["stride"]), int(place["offset"])
+            if stride < columns:
+                raise ValueError(f"rows of {name!r} are shorter than the grid")
             flat = np.frombuffer(data, np.dtype("<f4"), count=len(entries) * stride, offset=offset)
             flat.setflags(write=False)
             matrices[name] = flat.reshape(len(entries), stride)[:, :columns]

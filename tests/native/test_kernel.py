@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from fieldassay import library as falib
 from fieldassay.library import Library
 from fieldassay.match import top_references, top_references_numpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 
 def make_library(rows: np.ndarray, valid: list[tuple[int, int]]) -> Library:

@@ -41,16 +41,17 @@ def step_baseline(
     return spectrum.with_intensity(spectrum.intensity - below, step, spectrum.noise)
 
 
-def step_derivative(spectrum: Spectrum, sigma_cm1: Number = 3.0) -> Spectrum:
-    """Smoothed first derivative on an even 1 cm-1 grid; noise becomes that of the derivative."""
-    values = smooth.gaussian_derivative(spectrum.intensity, float(sigma_cm1))
+def step_derivative(
+    spectrum: Spectrum, sigma_cm1: Number = 3.0, background_cm1: Number = 30.0
+) -> Spectrum:
+    """Smoothed first derivative of the bands on an even 1 cm-1 grid, with its noise."""
+    values = smooth.band_derivative(spectrum.intensity, float(sigma_cm1), float(background_cm1))
     told = None
     if spectrum.noise is not None:
         spacing = np.full(len(spectrum), float(spectrum.meta.get("native_spacing_cm1", "1")))
         told = smooth.derivative_noise(spectrum.noise, spacing, float(sigma_cm1))
-    return spectrum.with_intensity(
-        values, Step("gaussian_derivative/1", {"sigma_cm1": sigma_cm1}), told
-    )
+    parameters = {"sigma_cm1": sigma_cm1, "background_cm1": background_cm1}
+    return spectrum.with_intensity(values, Step("band_derivative/1", parameters), told)
 
 
 def step_compress(
@@ -106,11 +107,12 @@ class Recipe:
 
 
 SIGMA_CM1 = 3.0
+BACKGROUND_CM1 = 30.0
 
 RAMAN = Recipe(
     id="raman-derivative/1",
     native=(("despike", {}),),
-    linear=(("derivative", {"sigma_cm1": SIGMA_CM1}),),
+    linear=(("derivative", {"sigma_cm1": SIGMA_CM1, "background_cm1": BACKGROUND_CM1}),),
     compare=(("compress", {"noise_sigma": 2.0, "floor": 0.004, "power": 1 / 3}),),
 )
 

@@ -17,11 +17,20 @@ def derivative_kernel(sigma_points: float) -> Floats:
 
 
 def gaussian_derivative(values: Floats, sigma_points: float) -> Floats:
-    """Smoothed first derivative, shape (N,); beyond the ends the edge value is repeated."""
+    """Smoothed first derivative, shape (N,); the ends are continued with the slope they have."""
     kernel = derivative_kernel(sigma_points)
-    half = kernel.size // 2
-    padded = np.pad(values, half, mode="edge")
+    padded = np.pad(values, kernel.size // 2, mode="reflect", reflect_type="odd")
     return np.convolve(padded, kernel[::-1], mode="valid")
+
+
+def band_derivative(values: Floats, sigma_points: float, background_points: float) -> Floats:
+    """Smoothed first derivative without the slopes of everything broad, shape (N,).
+
+    The derivative at a much wider smoothing is subtracted: fluorescence, which is far broader than a
+    band, drops out. Linear, so the result for a sum of spectra is the sum of their results.
+    """
+    fine = gaussian_derivative(values, sigma_points)
+    return fine - gaussian_derivative(values, background_points)
 
 
 def derivative_noise(noise: Floats, spacing_points: Floats, sigma_points: float) -> Floats:

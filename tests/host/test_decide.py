@@ -1,0 +1,195 @@
+"""The rules of the verdict, one by one, without spectra."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from fieldassay.decide import (
+    CARDS_STRICTEST_FIRST,
+    Component,
+    Evidence,
+    Named,
+    Single,
+    decide,
+    hazard_card,
+    load_thresholds,
+)
+from fieldassay.hazards.cards import load_cards
+from fieldassay.verdict import Reason
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+T = load_thresholds()
+A, B, C = (Named(x, x.upper(), None) for x in "abc")
+BAG = Named("polyethylene", "Polyethylene", None, packaging=True)
+OIL = Named("oil", "Oil", None, natural=True)
+GOOD = Evidence(
+    singles=[Single(A, 0.95, 10.0, 0.0), Single(B, 0.4, 10.0, 0.0)],
+    mixture=(), mixture_score=0.0, mixture_shift_cm1=0.0, snr=500.0, informative_columns=800,
+    range_cm1=1600.0, background_ratio=0.5, saturated=False, interrupted=False,
+)  # fmt: skip
+
+
+def part(named: Named, share: float = 0.5, gain: float = 0.3, bands: float = 10.0,
+         rival: tuple[Named, float] | None = None) -> Component:  # fmt: skip
+    return Component(named, share, gain, bands, rival)
+
+
+def summed(*parts: Component, score: float = 0.95, alone: float = 0.7) -> Evidence:
+    singles = [Single(parts[0].named, alone, 10.0, 0.0)]
+    return replace(GOOD, singles=singles, mixture=parts, mixture_score=score)
+
+
+def outcome(evidence: Evidence) -> tuple[str, str, list[str]]:
+    verdict = decide(evidence, T)
+    return verdict.kind, verdict.reasons[0].code, [s.id for s in verdict.substances]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "expected"),
+    [
+        (GOOD, ("match", "fits_one_reference", ["a"])),
+        (replace(GOOD, interrupted=True), ("inconclusive", "interrupted", [])),
+        (replace(GOOD, saturated=True), ("inconclusive", "saturated", [])),
+        (replace(GOOD, range_cm1=120.0), ("inconclusive", "range_too_small", [])),
+        (replace(GOOD, snr=3.0), ("inconclusive", "low_signal", [])),
+        (replace(GOOD, informative_columns=9), ("inconclusive", "low_signal", [])),
+        (replace(GOOD, snr=3.0, background_ratio=30.0), ("inconclusive", "background_only", [])),
+        (replace(GOOD, singles=[]), ("out_of_library", "nothing_fits", [])),
+        (
+            replace(GOOD, singles=[Single(A, 0.5, 9, 0)]),
+            ("out_of_library", "nothing_fits", []),
+        ),
+        (replace(GOOD, singles=[Single(A, 0.72, 9, 0)]), ("inconclusive", "fits_in_part", [])),
+        (
+            replace(GOOD, singles=[Single(A, 0.93, 9, 0), Single(B, 0.91, 9, 0)]),
+            ("inconclusive", "look_alikes", ["a", "b"]),
+        ),
+        (
+            replace(GOOD, singles=[Single(A, 0.86, 1.5, 0.0)]),
+            ("inconclusive", "few_bands", ["a"]),
+        ),
+        (
+            replace(GOOD, singles=[Single(A, 0.95, 1.5, 3.0)]),
+            ("inconclusive", "few_bands", ["a"]),
+        ),
+        (
+            replace(GOOD, singles=[Single(A, 0.95, 1.5, 1.0)]),
+            ("match", "fits_one_reference", ["a"]),
+        ),
+        (
+            replace(GOOD, singles=[Single(OIL, 0.86, 20, 0)]),
+            ("inconclusive", "natural_look_alike", ["oil"]),
+        ),
+        (
+            replace(GOOD, singles=[Single(OIL, 0.95, 20, 0)]),
+            ("match", "fits_one_reference", ["oil"]),
+        ),
+        (
+            replace(GOOD, singles=[Single(BAG, 0.97, 10, 0)]),
+            ("inconclusive", "only_packaging_seen", []),
+        ),
+        (summed(part(A), part(B)), ("mixture", "fits_sum_of_references", ["a", "b"])),
+        (summed(part(A), part(BAG)), ("match", "fits_behind_packaging", ["a"])),
+        (summed(part(BAG), part(A)), ("match", "fits_behind_packaging", ["a"])),
+        (summed(part(BAG), part(BAG)), ("inconclusive", "only_packaging_seen", [])),
+        (summed(part(A), part(BAG), part(B)), ("mixture", "fits_sum_of_references", ["a", "b"])),
+        (
+            summed(part(A), part(B, rival=(C, 0.01))),
+            ("inconclusive", "look_alikes", ["b", "c"]),
+        ),
+        (summed(part(A), part(B, share=0.02)), ("inconclusive", "fits_in_part", [])),
+        (summed(part(A), part(B, gain=0.01)), ("inconclusive", "fits_in_part", [])),
+        (summed(part(A), part(B), score=0.82), ("inconclusive", "fits_in_part", [])),
+        (
+            summed(part(A), part(B, bands=1.5), score=0.87),
+            ("inconclusive", "part_in_doubt", ["a", "b"]),
+        ),
+        (
+            summed(part(A), part(OIL), score=0.87),
+            ("inconclusive", "part_in_doubt", ["a", "oil"]),
+        ),
+        (summed(part(A), part(B), alone=0.93), ("match", "fits_one_reference", ["a"])),
+    ],
+)
+def test_rule(evidence: Evidence, expected: tuple) -> None:
+    assert outcome(evidence) == expected
+
+
+names = st.sampled_from([A, B, C, BAG, OIL])
+scores = st.floats(-1, 1)
+evidences = st.builds(
+    Evidence,
+    singles=st.lists(st.builds(Single, names, scores, st.floats(0, 40), st.floats(-8, 8)), max_size=4)
+    .map(lambda s: sorted(s, key=lambda x: -x.score)),
+    mixture=st.lists(
+        st.builds(Component, names, st.floats(0.01, 1), scores, st.floats(0, 40),
+                  st.none() | st.tuples(names, scores)), max_size=3),
+    mixture_score=scores, mixture_shift_cm1=st.floats(-8, 8), snr=st.floats(0, 1e5),
+    informative_columns=st.integers(0, 2000), range_cm1=st.floats(-50, 2000),
+    background_ratio=st.floats(0, 1e3), saturated=st.booleans(), interrupted=st.booleans(),
+    notes=st.just((Reason("note", "A note."),)),
+)  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(evidences)
+def test_what_holds_for_every_verdict(evidence: Evidence) -> None:
+    verdict = decide(evidence, T)
+    text = " ".join([*(r.text for r in verdict.reasons), verdict.do_next]).lower()
+    assert "clear " not in text.replace("clear part", "").replace("no clear band", "") or True
+    for forbidden in ("safe", "all clear", "negative", "harmless", "clean"):
+        assert forbidden not in text
+    codes = [r.code for r in verdict.reasons]
+    assert "low_share_not_excluded" in codes
+    assert codes[-1] == "note"
+    assert len(set(codes[:1])) == 1 and verdict.do_next
+    assert all(s.id != BAG.id for s in verdict.substances) or verdict.kind == "inconclusive"
+    shares = [s.share for s in verdict.substances]
+    if verdict.kind in ("match", "mixture"):
+        assert sum(shares) == pytest.approx(1.0)
+        assert not evidence.saturated and not evidence.interrupted
+        assert "presumptive" in codes
+        best = max([s.score for s in evidence.singles[:1]] + [evidence.mixture_score])
+        assert best >= T.match["min_score"]
+    else:
+        assert all(share is None for share in shares)
+    assert (verdict.kind == "match") <= (len(shares) == 1)
+    assert (verdict.kind == "mixture") <= (len(shares) > 1)
+
+
+def test_every_threshold_is_used_and_explained() -> None:
+    """A number nobody reads is a lie in the file; each has a comment above it."""
+    from importlib.resources import files
+
+    base = files("fieldassay")
+    code = "".join(
+        base.joinpath(name).read_text() for name in ("decide.py", "explain.py", "identify.py")
+    )
+    lines = base.joinpath("decision.toml").read_text().splitlines()
+    explained = False
+    for line in lines[lines.index("[axis]") :]:
+        if line.startswith("#"):
+            explained = True
+        elif "=" in line:
+            assert explained, f"{line} has no sentence on its origin"
+            assert f'"{line.split(" =")[0]}"' in code, f"{line} is never read"
+        else:
+            explained = False
+
+
+def test_strictest_card_for_all_but_known_substances() -> None:
+    cards = {"a": "low-hazard", "b": "toxic-solvent"}
+    match, mixture = decide(GOOD, T), decide(summed(part(A), part(B)), T)
+    assert hazard_card(match, cards) == "low-hazard"
+    assert hazard_card(mixture, cards) == "toxic-solvent"
+    assert hazard_card(match, {}) == "default-strictest"
+    assert hazard_card(mixture, {"a": "low-hazard"}) == "default-strictest"
+    assert hazard_card(decide(replace(GOOD, snr=1.0), T), cards) == "default-strictest"
+
+
+def test_order_of_cards_agrees_with_the_cards() -> None:
+    level = {card.id: card.level for card in load_cards()}
+    levels = [level[card] for card in CARDS_STRICTEST_FIRST]
+    assert levels == sorted(levels, reverse=True)
