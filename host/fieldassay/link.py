@@ -87,6 +87,7 @@ class Link:
         self._connection = 0
         self._connected = False
         self._backoff_s = BACKOFF_FIRST_S
+        self.attempts = 0  # to connect, since the start
         self._stopping = threading.Event()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -181,6 +182,7 @@ class Link:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            self.attempts += 1
             try:
                 self._serve()
             except OSError as error:

@@ -277,6 +277,16 @@ def live_broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[brok
 
 
 @pytest.fixture
+def make_rig() -> type[Rig]:
+    return Rig
+
+
+@pytest.fixture
+def unit_client() -> type[UnitClient]:
+    return UnitClient
+
+
+@pytest.fixture
 def rig(live_broker: broker.Broker, tmp_path: Path) -> Iterator[Rig]:
     made = Rig(live_broker.port, tmp_path)
     yield made
