@@ -158,6 +158,7 @@ ENGLISH: dict[str, str] = {
     "ask_sample": "Sample looks like",
     "ask_series": "Series",
     "ask_spot": "Spot",
+    "ask_keep": "leave as it is",
     "ask_answers": "Send the answers",
     "ask_measurement": "Ask for a measurement",
     "ask_sent": "Sent to {unit}.",
@@ -166,8 +167,10 @@ ENGLISH: dict[str, str] = {
     "error_title": "This did not work",
 }
 
+# The short names that travel; those of packaging are the firmware's (device/officer.py).
 PACKAGING: dict[str, str] = {
     "": "not answered",
+    "unknown": "unknown",
     "none": "nothing, open sample",
     "pe": "polyethylene bag",
     "pp": "polypropylene",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
 from html.parser import HTMLParser
@@ -46,6 +47,16 @@ def test_a_record_page_says_word_reason_and_presumptive(
     assert bench.store.record(record_id).summary.sha256 in html
     if kind:
         assert bench.store.record(record_id).summary.verdict["do_next"] in html
+
+
+def test_the_packagings_offered_are_those_the_unit_knows(root: Path) -> None:
+    source = ast.parse((root / "device" / "officer.py").read_text(encoding="utf-8"))
+    (known,) = (
+        ast.literal_eval(line.value)
+        for line in source.body
+        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "PACKAGINGS"
+    )
+    assert set(strings.PACKAGING) == {"", *(name for name, _ in known)}
 
 
 def test_every_style_has_its_own_colour_icon_and_word() -> None:

@@ -19,13 +19,10 @@ export function showUnits(units) {
 
 function argsOf(command, form) {
   if (command !== "set_answers") return {};
-  const data = new FormData(form);
-  return {
-    packaging: data.get("packaging"),
-    sample: data.get("sample"),
-    series: Number(data.get("series")),
-    spot: Number(data.get("spot")),
-  };
+  const given = [...new FormData(form)].filter(([, value]) => value !== "");
+  return Object.fromEntries(
+    given.map(([name, value]) => [name, ["series", "spot"].includes(name) ? Number(value) : value]),
+  );
 }
 
 async function send(unit, command, args) {
