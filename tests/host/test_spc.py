@@ -127,6 +127,15 @@ def test_other_axes_are_refused(x_type: int) -> None:
     assert error.value.code == "axis_not_optical"
 
 
+def test_values_that_are_no_numbers_are_refused() -> None:
+    data = bytearray(CASES["float"])
+    for pattern in (0x7FA00000, 0x7FC00000, 0x7F800000):  # signalling NaN, NaN, infinity
+        struct.pack_into("<I", data, len(data) - 4, pattern)
+        with pytest.raises(FormatError) as error:
+            spc.read(bytes(data))
+        assert error.value.code == "value_out_of_range"
+
+
 def test_real_files_agree_with_their_text_twins(data_dir: Path) -> None:
     compared, refused = 0, []
     for path in sorted((data_dir / "formats" / "spc").iterdir()):

@@ -6,6 +6,7 @@ spectrum is decided here, once.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -70,7 +71,8 @@ def number(text: str) -> float | None:
     text = text.strip()
     if len(text) > 64 or not _NUMBER.fullmatch(text):
         return None
-    return float(text)
+    value = float(text)
+    return value if math.isfinite(value) else None
 
 
 def axis_unit(label: str) -> tuple[AxisUnit, float] | None:

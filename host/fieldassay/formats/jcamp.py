@@ -169,7 +169,8 @@ def _spectrum(block: Block) -> Spectrum:
             "The file ends before its ##END= label.",
             "Copy the file again; a part is missing.",
         )
-    x, y = decode(block, form, lines[1:])
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused in `assemble`
+        x, y = decode(block, form, lines[1:])
     pairs = [(_FACTS[n], block.get(n)) for n, _ in block.records if n in _FACTS]
     pairs += [(n.lstrip("$."), block.get(n)) for n, _ in block.records if _about_laser(n)]
     meta = {"format": "jcamp", **facts(pairs)}

@@ -191,7 +191,8 @@ def _numbers(data: bytes, offset: int, count: int, kind: str) -> Floats:
     _check_count(count if kind != "<u2" else count // 2)
     if offset + count * np.dtype(kind).itemsize > len(data):
         raise _truncated()
-    return np.frombuffer(data, dtype=kind, count=count, offset=offset).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is refused in `assemble`
+        return np.frombuffer(data, dtype=kind, count=count, offset=offset).astype(np.float64)
 
 
 def _check_count(count: int) -> None:
