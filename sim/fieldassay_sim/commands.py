@@ -114,29 +114,32 @@ async def units_of(
         names[0] = args.unit
     if only_first:
         names = names[:1]
-    units: list[Unit] = []
-    for index, name in enumerate(names):
+    for name in names:
         if name not in keys:
             raise SetupError(
                 "unit_without_key",
                 f"{args.keys} has no key for {name}; the host would refuse its messages.",
                 f"Type: fieldassay unit add {name}",
             )
-        config = UnitConfig(
-            name=name,
-            key_hex=keys[name],
-            broker_host=args.broker_host,
-            broker_port=args.broker_port,
-            instrument=bench.instrument(index, args.seed),
-            settings=scenario.settings,
-        )
-        units.append(Unit(config, bench.condition(index, args.seed), args.state_dir))
+    units = [_unit(args, bench, index, name, keys[name]) for index, name in enumerate(names)]
     try:
         for unit in units:
             await unit.start()
         yield bench, units
     finally:
         await asyncio.gather(*(unit.stop() for unit in units))
+
+
+def _unit(args: argparse.Namespace, bench: Bench, index: int, name: str, key_hex: str) -> Unit:
+    config = UnitConfig(
+        name=name,
+        key_hex=key_hex,
+        broker_host=args.broker_host,
+        broker_port=args.broker_port,
+        instrument=bench.instrument(index, args.seed),
+        settings=bench.scenario.settings,
+    )
+    return Unit(config, bench.condition(index, args.seed), args.state_dir)
 
 
 @contextlib.contextmanager
