@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help setup run test demo chaos lint types native-check library bench clean
+.PHONY: help setup run test demo chaos lint types native-check library bench docs clean
 .DEFAULT_GOAL := help
 
 help:            ## This list
@@ -16,7 +16,7 @@ $(READY): pyproject.toml setup.py constraints.txt native/fa_match.c native/fa_ma
 	@$(PYTHON) .ci/check_machine.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (about a minute the first time) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sim,dev]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sim,dev]'
 	@touch $(READY)
 
 library: $(READY)  ## Fetch (once) and convert the reference spectra
@@ -46,6 +46,9 @@ native-check: $(READY)  ## The C kernel under warnings-as-errors, ASan and UBSan
 
 bench: library   ## Speed as ratios within one run
 	@$(BIN)/python -m pytest --benchmark-enable --benchmark-only
+
+docs: $(READY)   ## Write the generated reference pages
+	@$(BIN)/python docs/build_cli_reference.py
 
 clean:           ## Remove the environment and everything built
 	rm -rf $(VENV) build *.egg-info host/fieldassay/_kernel*.so native/_build
