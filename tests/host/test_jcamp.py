@@ -198,10 +198,10 @@ def test_link_takes_the_first_spectrum_and_says_so() -> None:
         (lambda d: d.replace(b"##XYDATA=", b"##PEAK TABLE="), "peaks_not_spectrum"),
         (lambda d: d.replace(b"(X++(Y..Y))", b"(T++(Q..Q))"), "no_spectrum"),
         (lambda d: d.replace(b"A20", b"!20"), "file_damaged"),
-        (lambda d: d.replace(b"##FIRSTX", b"##YFACTOR=1e300\n##FIRSTX"), "file_damaged"),
+        (lambda d: d.replace(b"##FIRSTX", b"##YFACTOR=1e300\n##FIRSTX"), "value_out_of_range"),
         (lambda d: d.replace(b"##FIRSTY=1", b"##YFACTOR=1e307"), "value_out_of_range"),
         (lambda d: d.replace(b"NPOINTS=15", b"NPOINTS=1e999"), None),
-        (lambda d: d.replace(b"FIRSTX=400", b"FIRSTX=1e300"), "value_out_of_range"),
+        (lambda d: d.replace(b"FIRSTX=400", b"FIRSTX=1e300"), "file_damaged"),
         (lambda d: d.replace(b"NPOINTS=15", b"NPOINTS=1500000"), "too_many_points"),
     ],
 )
