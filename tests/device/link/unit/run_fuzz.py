@@ -21,10 +21,14 @@ def on_message(topic, payload, retain):
 async def one(client):
     await client.connect()
     await client.subscribe("a/#")
-    await client.send(mqtt.Publication("b", 2, lambda: (b"ok",)))
-    while True:
-        await client.service()
-        await asyncio.sleep_ms(0)
+    publication = mqtt.Publication("b", 2, lambda: (b"ok",))
+    try:
+        await client.send(publication)
+        while True:
+            await client.service()
+            await asyncio.sleep_ms(0)
+    finally:
+        client.forget(publication)
 
 
 async def main():
@@ -36,6 +40,7 @@ async def main():
     )
     while True:
         got.clear()
+        client._last_id = 0  # SUBSCRIBE is packet 1, the publication packet 2
         try:
             await one(client)
         except mqtt.MqttError as e:
