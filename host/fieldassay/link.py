@@ -186,7 +186,7 @@ class Link:
             try:
                 self._serve()
             except OSError as error:
-                log.warning("broker %r not reached: %s", self._address, error)
+                log.warning("broker %r not reached: %s", self._address, str(error))
             except Exception:  # whatever it was, the next connection gets everything again
                 log.exception("broker link failed")
             self._lost("disconnected")
