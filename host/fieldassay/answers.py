@@ -84,7 +84,7 @@ def body_of_failure(card: HazardCard) -> dict[str, Any]:
         "reasons": [
             {
                 "code": "identification_failed",
-                "text": "The host could not analyse this measurement. The record is safe.",
+                "text": "The host could not analyse this measurement. The record is kept.",
             }
         ],
         "do_next": "Measure again; if it happens again, report the record number and the log.",

@@ -104,7 +104,7 @@ class Spectrum:
         return int(self.intensity.size)
 
     def with_intensity(
-        self, intensity: NDArray[np.generic], step: Step, noise: Floats | None = None
+        self, intensity: Floats, step: Step, noise: Floats | None = None
     ) -> Spectrum:
         """The same axis with new intensities and one more step; noise is dropped unless given."""
         return replace(self, intensity=intensity, noise=noise, steps=(*self.steps, step))
