@@ -155,7 +155,7 @@ def _bad_measurement(e: Evidence, t: Thresholds) -> Verdict | None:
     if e.background_ratio > t.quality["background_ratio"]:
         return _inconclusive(
             "background_only",
-            "There is strong background (fluorescence or ambient light) and no clear band.",
+            "There is strong background (fluorescence or ambient light) and no distinct band.",
             "Shade the sample and try another spot; dark samples may need another technique.",
         )
     return _inconclusive(
@@ -302,7 +302,7 @@ def _only_packaging(around: Sequence[Named]) -> Verdict:
     return _inconclusive(
         "only_packaging_seen",
         f"Only packaging material was seen: {_names(around)}.",
-        "Press the probe against a thinner, clear part of the package, or choose another spot.",
+        "Press the probe against a thinner, transparent part of the package, or try another spot.",
     )
 
 

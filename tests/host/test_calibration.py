@@ -87,7 +87,7 @@ def test_spectrum_is_dark_subtracted_mean_on_wavenumbers() -> None:
 
 
 def test_noise_is_what_repeated_measurements_scatter() -> None:
-    """Simulated electrons: shot noise, read noise, co-adding; told noise against the true scatter."""
+    """Simulated electrons: shot noise, read noise, co-adding; told noise against true scatter."""
     rng = np.random.default_rng(4)
     gain, read, frames, darks, mean_e = 2.5, 8.0, 4, 2, 3000.0
 

@@ -121,8 +121,9 @@ names = st.sampled_from([A, B, C, BAG, OIL])
 scores = st.floats(-1, 1)
 evidences = st.builds(
     Evidence,
-    singles=st.lists(st.builds(Single, names, scores, st.floats(0, 40), st.floats(-8, 8)), max_size=4)
-    .map(lambda s: sorted(s, key=lambda x: -x.score)),
+    singles=st.lists(
+        st.builds(Single, names, scores, st.floats(0, 40), st.floats(-8, 8)), max_size=4
+    ).map(lambda s: sorted(s, key=lambda x: -x.score)),
     mixture=st.lists(
         st.builds(Component, names, st.floats(0.01, 1), scores, st.floats(0, 40),
                   st.none() | st.tuples(names, scores)), max_size=3),
@@ -138,13 +139,12 @@ evidences = st.builds(
 def test_what_holds_for_every_verdict(evidence: Evidence) -> None:
     verdict = decide(evidence, T)
     text = " ".join([*(r.text for r in verdict.reasons), verdict.do_next]).lower()
-    assert "clear " not in text.replace("clear part", "").replace("no clear band", "") or True
-    for forbidden in ("safe", "all clear", "negative", "harmless", "clean"):
+    for forbidden in ("safe", "clear", "negative", "harmless", "clean"):
         assert forbidden not in text
     codes = [r.code for r in verdict.reasons]
     assert "low_share_not_excluded" in codes
     assert codes[-1] == "note"
-    assert len(set(codes[:1])) == 1 and verdict.do_next
+    assert verdict.do_next
     assert all(s.id != BAG.id for s in verdict.substances) or verdict.kind == "inconclusive"
     shares = [s.share for s in verdict.substances]
     if verdict.kind in ("match", "mixture"):

@@ -26,7 +26,7 @@ def gaussian_derivative(values: Floats, sigma_points: float) -> Floats:
 def band_derivative(values: Floats, sigma_points: float, background_points: float) -> Floats:
     """Smoothed first derivative without the slopes of everything broad, shape (N,).
 
-    The derivative at a much wider smoothing is subtracted: fluorescence, which is far broader than a
+    The derivative at a much wider smoothing is subtracted: fluorescence, far broader than a
     band, drops out. Linear, so the result for a sum of spectra is the sum of their results.
     """
     fine = gaussian_derivative(values, sigma_points)
