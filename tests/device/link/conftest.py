@@ -214,8 +214,11 @@ class Host:
 
 
 @pytest.fixture
-def host() -> Iterator[Callable[..., Host]]:
-    """Start a host double: `host(port, answer="receipt"|"silent"|function) -> Host`."""
+def host(mosquitto: object) -> Iterator[Callable[..., Host]]:
+    """Start a host double: `host(port, answer="receipt"|"silent"|function) -> Host`.
+
+    Asks for the broker only to be closed before it.
+    """
     running: list[Host] = []
 
     def start(port: int, answer: object = "receipt") -> Host:
