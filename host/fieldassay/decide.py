@@ -270,6 +270,12 @@ def _nothing_fits(e: Evidence, t: Thresholds) -> Verdict:
     best = e.singles[0] if e.singles else None
     score = max(best.score if best else 0.0, e.mixture_score if e.mixture else 0.0)
     if best is None or score <= t.unknown["max_score"]:
+        if e.snr < t.unknown["min_snr"]:
+            return _inconclusive(
+                "too_weak_for_unknown",
+                "Nothing fits, but the signal is too weak to say that it is something unknown.",
+                f"Move closer, hold still and measure longer. {AS_UNKNOWN}",
+            )
         return Verdict(
             kind="out_of_library",
             substances=(),

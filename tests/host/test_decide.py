@@ -61,6 +61,10 @@ def outcome(evidence: Evidence) -> tuple[str, str, list[str]]:
             replace(GOOD, singles=[Single(A, 0.5, 9, 0)]),
             ("out_of_library", "nothing_fits", []),
         ),
+        (
+            replace(GOOD, singles=[Single(A, 0.5, 9, 0)], snr=20.0),
+            ("inconclusive", "too_weak_for_unknown", []),
+        ),
         (replace(GOOD, singles=[Single(A, 0.72, 9, 0)]), ("inconclusive", "fits_in_part", [])),
         (
             replace(GOOD, singles=[Single(A, 0.93, 9, 0), Single(B, 0.91, 9, 0)]),
