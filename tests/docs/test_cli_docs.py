@@ -36,7 +36,7 @@ def test_commands_in_readme_and_docs_exist(root: Path) -> None:
     used = set()
     for page in pages:
         text = page.read_text(encoding="utf-8")
-        for match in re.finditer(r"`[^`\n]*?\b(fieldassay(?:-sim)?) ([a-z]+)", text):
+        for match in re.finditer(r"`(?:\.venv/bin/)?(fieldassay(?:-sim)?) ([a-z]+)", text):
             used.add((match[1], match[2]))
     assert used, "no command is mentioned anywhere?"
     assert used <= words, f"unknown commands in the docs: {sorted(used - words)}"
