@@ -25,6 +25,7 @@ _TRIES = const(5)  # connections lost while sending one measurement; then others
 _INBOX_MAX = const(48)
 _BLOCK = const(1024)
 _IDLE_MS = const(20)  # longest pause between two looks at the socket
+_AWAIT_MS = const(5)  # the same while a receipt or verdict is expected
 _STABLE_MS = const(10000)  # a connection that lived so long was a good one
 
 
@@ -133,7 +134,8 @@ class Link:
             except mqtt.MqttError as e:
                 # What the broker sent cannot be taken: it would send the same again, so forget it.
                 # The spool resends, the host answers again.
-                self._clean = e.code in ("malformed", "too_large")
+                if e.code in ("malformed", "too_large"):
+                    self._clean = True
                 self._note("link_down", {"code": e.code, "what": e.what})
             except Exception as e:
                 self._note("link_error", {"code": type(e).__name__, "what": str(e)})
@@ -183,7 +185,7 @@ class Link:
             if await self._send_next() or moved:
                 pause_ms = 0
             await asyncio.sleep_ms(pause_ms)
-            pause_ms = min(pause_ms + 1, _IDLE_MS)
+            pause_ms = min(pause_ms + 1, _AWAIT_MS if self._slots else _IDLE_MS)
 
     # Slots the broker had acknowledged wait on, but not long: it may have died with them. A broker
     # that forgot the session forgot them too.

@@ -174,3 +174,16 @@ def test_get_state_is_answered_at_once(unit, host, mosquitto):
         {"v": 1, "unit": "u1", "boot": 1, "n": 1, "command": "get_state", "args": {}},
     )
     wait_for(lambda: len(there.states) == 2)
+
+
+@pytest.mark.parametrize("poison", [b"x" * 17_000, b""])
+def test_a_queued_message_it_cannot_take_does_not_block_the_rest(unit, host, mosquitto, poison):
+    """Too large, or empty: the broker would bring it again and again with the session."""
+    broker = mosquitto()
+    there = host(broker.port)
+    first = unit(port=broker.port, until=("link_up", 1))
+    first.result()
+    there.client.publish("fieldassay/1/u1/down/verdict", poison, qos=1).wait_for_publish(30)
+    result = unit(port=broker.port, count=5, pixels=50).result()
+    assert result["pending"] == []
+    assert result["counters"].get("link_down", 0) == (1 if poison else 0)
