@@ -126,7 +126,7 @@ def unit(state: Mapping[str, Any]) -> Json:
         "fault": f"{text('unit_fault')}: {state['fault']}" if state.get("fault") else "",
         "spool": f"{state.get('spool_used', '?')} / {state.get('spool_capacity', '?')}",
         "battery": f"{battery / 1000:.2f} V" if isinstance(battery, int) else text("unknown"),
-        "interlock": str(state.get("interlock") or text("unknown")).replace("_", " "),
+        "interlock": known("interlock", state.get("interlock") or text("unknown")),
         "clock": known("clock", state.get("clock", text("unknown"))),
         "firmware": str(version) or text("unknown"),
     }

@@ -232,7 +232,7 @@ class Bench:
                 "boot": 3,
                 "n": time.monotonic_ns(),
                 "state": "ready",
-                "interlock": "closed",
+                "interlock": "safe",
                 "fault": "",
                 "spool_used": 2,
                 "spool_capacity": 100,

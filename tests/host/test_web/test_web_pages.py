@@ -195,7 +195,34 @@ def test_scripts_find_every_word_they_use() -> None:
 def test_no_word_is_left_unused() -> None:
     files = [*WEB.glob("*.py"), *WEB.glob("static/*.js"), *WEB.glob("templates/*")]
     sources = "".join(file.read_text() for file in files)
-    families = ["verdict_", "means_", "state_", "clock_", "unit_", "fact_", "connection_"]
+    families = [
+        "verdict_",
+        "means_",
+        "state_",
+        "clock_",
+        "unit_",
+        "fact_",
+        "connection_",
+        "interlock_",
+    ]
     families += ["quality_snr", "quality_axis", "quality_saturated", "quality_range"]
     keys = [key for key in strings.ENGLISH if not key.startswith(tuple(families))]
     assert [key for key in keys if sources.count(f'"{key}"') < 2] == []
+
+
+def test_every_state_of_the_interlock_has_words(root: Path) -> None:
+    source = ast.parse((root / "device" / "interlock.py").read_text(encoding="utf-8"))
+    names = {
+        ast.unparse(line.targets[0]): ast.literal_eval(line.value)
+        for line in source.body
+        if isinstance(line, ast.Assign) and isinstance(line.value, ast.Constant)
+    }
+    (states,) = (
+        [names[name.id] for name in line.value.elts]
+        for line in source.body
+        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "STATES"
+    )
+    assert len(states) > 4
+    words = {state: strings.known("interlock", state) for state in states}
+    assert all(words[state] != state for state in states)
+    assert [state for state in states if "ON" in words[state]] == ["emitting"]
