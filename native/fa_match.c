@@ -1,4 +1,4 @@
-/* See fa_match.h. The scan is plain: one pass over each row per variant, the row staying in the first-level cache. */
+/* See fa_match.h. The scan is plain: one pass over each row per variant, the row staying in cache. */
 #include "fa_match.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@ typedef struct {
     double query_energy;
 } sums;
 
-/* A product of two floats is exact in double, so contraction to fused multiply-add cannot change the result. */
+/* A product of two floats is exact in double, so fused multiply-add cannot change the result. */
 static sums accumulate(const float *restrict row, const float *restrict query, size_t n)
 {
     double dot[FA_LANES] = {0.0};
@@ -41,7 +41,7 @@ static sums accumulate(const float *restrict row, const float *restrict query, s
     return total;
 }
 
-/* True if `offset + count` items of `stride` fit `length`, without overflow. */
+/* True if rows of `columns` items, `stride` apart, lie inside `length`; cannot overflow. */
 static int fits(size_t length, size_t rows, size_t columns, size_t stride)
 {
     if (columns > stride) {
@@ -56,8 +56,8 @@ static int fits(size_t length, size_t rows, size_t columns, size_t stride)
     return stride == 0 || (rows - 1) <= (length - columns) / stride;
 }
 
-/* Insert into the list sorted by falling `ranking`; an equal ranking stays behind what is there (lower rows first).
- * `rankings` lives in hits[].score until the end; the cosine is restored by the caller adding the penalty. */
+/* Insert into the list sorted by falling ranking; an equal one stays behind what is there (lower rows
+ * first). The ranking lives in hits[].score until fa_top_k adds the penalty back at the end. */
 static size_t insert(fa_hit *hits, size_t count, size_t k, fa_hit hit)
 {
     if (count == k && !(hit.score > hits[k - 1].score)) {
@@ -92,7 +92,8 @@ int fa_top_k(const float *matrix, size_t matrix_length, size_t rows, size_t colu
     if (lo >= hi || hi > columns || k == 0 || k > hits_capacity) {
         return FA_INVALID;
     }
-    if (!fits(matrix_length, rows, columns, stride) || !fits(queries_length, variants, columns, query_stride)) {
+    if (!fits(matrix_length, rows, columns, stride) ||
+        !fits(queries_length, variants, columns, query_stride)) {
         return FA_INVALID;
     }
     if (valid_length / 2 < rows || (penalty != NULL && penalty_length < variants)) {
@@ -113,7 +114,8 @@ int fa_top_k(const float *matrix, size_t matrix_length, size_t rows, size_t colu
         }
         fa_hit best = {(int32_t)r, -1, 0.0};
         for (size_t v = 0; v < variants; v++) {
-            const sums s = accumulate(matrix + r * stride + begin, queries + v * query_stride + begin, end - begin);
+            const sums s = accumulate(matrix + r * stride + begin,
+                                      queries + v * query_stride + begin, end - begin);
             const double energy = s.row_energy * s.query_energy;
             if (!isfinite(energy) || !(energy > 0.0)) {
                 continue;
