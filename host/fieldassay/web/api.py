@@ -105,9 +105,11 @@ def router(desk: Desk) -> APIRouter:
     @routes.get("/api/quarantine")
     def quarantine(limit: Limit = 50) -> dict[str, Any]:
         """The newest messages that could not be read or trusted, with the reason."""
+        counts = desk.store.counts()
         return {
             "quarantine": [views.quarantined(entry) for entry in desk.store.quarantined(limit)],
-            "total": desk.store.counts()["quarantined"],
+            "total": counts["quarantined"],
+            "not_kept": counts["quarantine_not_kept"],
         }
 
     @routes.get("/healthz")

@@ -25,8 +25,8 @@ ENGLISH: dict[str, str] = {
     "units_title": "Units",
     "units_empty": "No unit has reported since the host started.",
     "quarantine_title": "Quarantine",
-    "quarantine_intro": "Messages that could not be read or trusted. The host keeps them with the "
-    "reason; none is thrown away.",
+    "quarantine_intro": "Messages that could not be read or trusted, kept with the reason.",
+    "quarantine_not_kept": "{count} more from unknown senders were counted but not kept.",
     "quarantine_empty": "Nothing is in quarantine.",
     # Verdicts: word, then what the word means
     "verdict_match": "Match",

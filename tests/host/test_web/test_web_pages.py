@@ -148,6 +148,16 @@ def test_an_unset_clock_is_said_to_be_unset(bench: Any, client: Any) -> None:
     assert strings.text("time_unset") in client.get("/").text.split("<template")[0]
 
 
+def test_messages_that_were_only_counted_are_owned_up_to(bench: Any, client: Any) -> None:
+    assert "not kept" not in client.get("/").text
+    for i in range(203):
+        bench.quarantine(i.to_bytes(2, "big"))
+    kept = client.get("/api/quarantine").json()
+    assert kept["total"] + kept["not_kept"] == 203
+    assert kept["not_kept"] > 0
+    assert f"{kept['not_kept']} more from unknown senders" in client.get("/").text
+
+
 def test_a_time_no_calendar_holds_breaks_nothing(bench: Any, client: Any) -> None:
     record_id = bench.add(time_ms=2**53 - 1)
     assert client.get("/").status_code == 200
