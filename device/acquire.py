@@ -158,6 +158,8 @@ class Acquirer:
     async def _lights(self, shot):
         board = self._board
         exposure_us = self._fit(shot.exposure_us)
+        if exposure_us < self._limits["exposure_min_us"]:
+            raise fault("time_limit")
         wanted = self._frames_of(exposure_us)
         retries = RETRIES
         frames = 0

@@ -313,3 +313,59 @@ assert list(big) == [65535 * 1001] * 4
 print("same")
 """
     assert micropython(script).stdout.strip() == "same"
+
+
+def test_the_shot_says_what_the_laser_and_detector_did():
+    shot = Rig(rate=100).measure()
+    assert (shot.laser_set_uw, shot.laser_uw, shot.laser_mdegc) == (100000, 100000, 25000)
+    assert shot.detector_mdegc == 25000
+
+
+def test_a_bright_pre_shot_is_shortened_by_steps_until_it_says_something():
+    rig = Rig(rate=5000)
+    shot = rig.measure()
+    assert rig.lit()[:2] == [20000, 2500]
+    assert shot.saturated_frames == 0
+    assert 0.6 * 16000 < max(rig.acquirer.raw) / shot.frames < 0.8 * 16000
+
+
+@pytest.mark.parametrize(("pixels_full", "halved"), [(1, False), (2, True)])
+def test_two_full_pixels_in_the_first_frame_halve_the_exposure(pixels_full, halved):
+    wanted = Rig(rate=100).measure().exposure_us
+    rig = Rig(rate=100)
+    rig.spikes = {3: {50 + i: 16000 for i in range(pixels_full)}}  # 1 reference, 2 pre-shot
+    assert rig.measure().exposure_us == (wanted // 2 if halved else wanted)
+
+
+def test_frames_are_planned_to_end_before_the_margin():
+    rig = Rig(rate=1, total_ms=2990, exposure_max_us=200000)
+    shot = rig.measure()
+    assert shot.frames > 5
+    assert rig.laser.on_ms <= 3000 - acquire.MARGIN_MS + 10  # one read-out after the last exposure
+
+
+def test_no_time_left_for_a_frame_is_said_not_divided_by():
+    rig = Rig(rate=100)
+
+    def slow(n):
+        if rig.acquirer.phase == "light" and rig.board.laser.power_uw == 25000:
+            rig.board.now_ms += 2900  # the pre-shot ate what the margin leaves
+
+    rig.board.on_expose = slow
+    with pytest.raises(faults.UnitError) as caught:
+        rig.measure()
+    assert caught.value.code == "time_limit"
+
+
+def test_opened_during_the_last_light_frame_is_not_kept():
+    rig = Rig(rate=100, frames_max=1)
+
+    def opens(n):
+        if rig.acquirer.phase == "light" and rig.board.laser.power_uw == 100000:
+            rig.board.reading = {"lid": False, "key": True}
+
+    rig.board.on_expose = opens
+    with pytest.raises(faults.UnitError) as caught:
+        rig.measure()
+    assert caught.value.code == "lid_open"
+    assert rig.board.exposures[-1][1]  # no dark frame was begun

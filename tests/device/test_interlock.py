@@ -227,3 +227,63 @@ def test_reasons_are_kept_for_the_display():
         assert lock.state == "emitting"
         lock.inputs(reading, 1)
         assert (lock.state, lock.reason) == ("safe", reason)
+
+
+def cells(event):
+    return m.TABLE[event]
+
+
+@pytest.mark.parametrize("event", ["fault", "checks_failed"])
+def test_a_defect_ends_in_fault_from_everywhere(event):
+    for state in m.STATES:
+        if event == "checks_failed" and state == "fault":
+            continue
+        assert cells(event)[state] == ("fault", "off"), state
+    assert cells(event)["fault"][0] == "fault"
+
+
+def test_a_second_boot_is_a_fault():
+    assert cells("boot")["off"] == ("selftest", "off")
+    for state in set(m.STATES) - {"off", "fault"}:
+        assert cells("boot")[state] == ("fault", "off"), state
+
+
+def test_only_harmless_events_leave_light_or_arming_as_it_is():
+    stays = {s: {e for e in m.TABLE if cells(e)[s][0] == s} for s in ("armed", "emitting")}
+    assert stays["emitting"] == {"closed", "press", "request", "fire", "reset"}
+    assert stays["armed"] == {"closed", "press", "request", "reset"}
+
+
+def test_where_each_end_of_emission_leads():
+    ends = {e: cells(e)["emitting"] for e in m.TABLE if cells(e)["emitting"][0] != "emitting"}
+    safe, rest, fault = ("safe", "off"), ("cooldown", "off"), ("fault", "off")
+    assert ends == {
+        "boot": fault,
+        "checks_ok": fault,
+        "checks_failed": fault,
+        "opened": safe,
+        "unreadable": fault,
+        "press_open": safe,
+        "done": rest,
+        "cancel": rest,
+        "deadline": rest,
+        "cut": rest,
+        "fault": fault,
+    }
+
+
+def test_asking_for_or_ending_light_in_a_dark_state_repeats_off():
+    for state in set(m.STATES) - {"armed", "emitting"}:
+        for event in ("fire", "done"):
+            assert cells(event)[state] == (state, "off"), (event, state)
+    assert cells("deadline")["cooldown"][0] == "safe"
+
+
+def test_the_warning_counts_down_to_zero():
+    lock = m.Interlock(max_on_ms=700, warning_ms=300)
+    for event in ("boot", "checks_ok"):
+        lock.step(event, 0)
+    assert lock.warning_left_ms(0) == 0
+    lock.inputs(CLOSED, 0)
+    lock.press(0)
+    assert [lock.warning_left_ms(t) for t in (0, 299, 300, 400)] == [300, 1, 0, 0]

@@ -280,3 +280,68 @@ def test_an_error_at_any_call_of_the_hardware_leaves_the_laser_off(board, fail_a
         pass
     assert count >= fail_at or lock.state != "emitting"
     assert not board.laser.enabled
+
+
+def test_arming_warns_once(laser, board):
+    arm(laser, board)
+    laser.poll()
+    assert board.buzzed == ["warning"]
+
+
+def test_an_off_that_worked_is_not_repeated(laser, board):
+    arm(laser, board)
+    with laser.emission(1000):
+        pass
+    before = len(board.laser.calls)
+    laser.poll()
+    assert len(board.laser.calls) == before
+
+
+@pytest.mark.parametrize(("readings", "state"), [(2, "emitting"), (3, "fault")])
+def test_the_third_disagreeing_reading_is_the_fault(laser, board, readings, state):
+    arm(laser, board)
+    with laser.emission(100000):
+        poll_for(laser, board, 150)
+        board.laser.light = 0
+        poll_for(laser, board, 5 * readings)
+        assert laser.interlock.state == state
+
+
+def test_strikes_of_one_emission_do_not_count_in_the_next(laser, board):
+    for _ in range(2):
+        arm(laser, board)
+        with laser.emission(100000):
+            board.laser.light = None
+            poll_for(laser, board, 150)
+            board.laser.light = 0
+            poll_for(laser, board, 10)
+            assert laser.interlock.state == "emitting"
+        board.laser.light = None
+        board.now_ms += 300
+        laser.poll()
+
+
+def test_a_driver_that_does_not_answer_counts_as_not_enabled_and_faults_while_on(laser, board):
+    arm(laser, board)
+    with laser.emission(100000):
+        poll_for(laser, board, 150)
+        board.laser.broken = {"read"}
+        assert laser.read() is False
+        assert (laser.enabled, laser.can_fire) == (False, False)
+        poll_for(laser, board, 20)
+        assert laser.interlock.state == "fault"
+    assert laser.why_stopped().code == "laser_unreadable"
+
+
+def test_off_is_sent_even_if_the_state_machine_would_not_ask(laser, board, monkeypatch):
+    arm(laser, board)
+    with laser.emission(1000):
+        monkeypatch.setattr(laser, "_do", lambda action: None)
+    assert not board.laser.enabled
+
+
+def test_light_at_the_limit(laser, board):
+    for light, firing in ((500, False), (501, True)):
+        board.laser.light = light
+        assert laser.read() is True
+        assert laser.is_firing() is firing
