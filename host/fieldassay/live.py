@@ -61,6 +61,8 @@ class Feed:
         subscriber = _Subscriber(asyncio.get_running_loop())
         with self._lock:
             self._subscribers.append(subscriber)
+            if self._closed:
+                subscriber.wake.set()
         return self._events(subscriber)
 
     async def _events(self, subscriber: _Subscriber) -> AsyncIterator[Event]:

@@ -65,3 +65,17 @@ def test_a_loop_that_ended_without_unsubscribing_is_forgotten() -> None:
     feed.publish({"type": "unit"})
     assert feed._subscribers == []
     asyncio.run(events.aclose())
+
+
+def test_a_subscription_after_close_ends_at_once() -> None:
+    feed = Feed()
+    feed.close()
+
+    async def main() -> list[dict[str, Any]]:
+        events = feed.subscribe()
+        return await asyncio.wait_for(_all(events), 20)
+
+    async def _all(events: Any) -> list[dict[str, Any]]:
+        return [event async for event in events]
+
+    assert asyncio.run(main()) == []
