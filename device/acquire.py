@@ -1,9 +1,9 @@
 """One measurement: reference dark, pre-shot for the exposure, light frames, dark frames, flags.
 
-The buffers are given (`frames`). Nothing is subtracted: raw and dark sums
-go to the host. Emission has its own bound here, besides the interlock's deadline and the hardware
-one-shot. Between frames and while waiting the guard task polls the interlock; `check` turns what
-it found into the Fault that ends the measurement with the laser off.
+The buffers are given (`frames`). Nothing is subtracted: raw and dark sums go to the host. Emission
+has its own bound here, besides the interlock's deadline and the hardware one-shot. Between frames
+and while waiting the guard task polls the interlock; `check` turns what it found into the UnitError
+that ends the measurement with the laser off.
 """
 
 import asyncio
