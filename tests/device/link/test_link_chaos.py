@@ -98,7 +98,7 @@ def test_heap_does_not_grow(unit, host, mosquitto, long_run):
     broker = mosquitto()
     host(broker.port)
     count = 3000 if long_run else 200
-    result = unit(port=broker.port, count=count, capacity=count).result()
+    result = unit(port=broker.port, count=count, at_once=50, capacity=100).result()
     heap = result["heap"]
     assert len(heap) == count // 50
     # The spool's list of names shrinks meanwhile; nothing may grow beyond the first look.

@@ -80,6 +80,7 @@ def test_the_broker_dies_after_the_puback(unit, host, mosquitto, tmp_path, long_
         count=count,
         pixels=50,
         receipt_timeout_ms=50,
+        receipt_timeout_max_ms=100,
         until=("receipt_timeout", count),
     ).result()
     assert len(sent["pending"]) == count

@@ -84,6 +84,7 @@ link = Link(
     lambda m: say("command", [m["n"], m["command"], m["args"]]),
     say if given.get("verbose") else (lambda kind, details: None),
     receipt_timeout_ms=given.get("receipt_timeout_ms", 10000),
+    receipt_timeout_max_ms=given.get("receipt_timeout_max_ms", 300000),
     timeout_ms=given.get("timeout_ms", 2000),
     keepalive_s=given.get("keepalive_s", 30),
 )
@@ -97,11 +98,17 @@ def reached(until):
 
 
 async def main():
-    for seq in range(given.get("count", 0)):
+    count = given.get("count", 0)
+    at_once = min(count, given.get("at_once", count))  # the rest follows as slots become free
+    for seq in range(at_once):
         measure(seq)
     task = asyncio.create_task(link.run())
     fresh = given.get("fresh_after")  # measure one more when so many receipts came
-    while not reached(given["until"]):
+    while at_once < count or not reached(given["until"]):
+        if at_once < count and spool.used < 50:
+            measure(at_once)
+            link.measured(boot, at_once)
+            at_once += 1
         if fresh is not None and receipts >= fresh:
             fresh = None
             measure(9999)
