@@ -86,7 +86,11 @@ class ChaosProxy:
         return await asyncio.start_server(self.serve, "127.0.0.1", port)
 
     async def serve(self, client: asyncio.StreamReader, client_out: asyncio.StreamWriter) -> None:
-        """One connection from accept to end."""
+        """One connection from accept to end; the proxy's own end cancels it quietly."""
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._serve(client, client_out)
+
+    async def _serve(self, client: asyncio.StreamReader, client_out: asyncio.StreamWriter) -> None:
         number = self._connections
         self._connections += 1
         fault = self._random.choice(self.faults)
