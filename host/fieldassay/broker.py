@@ -48,6 +48,7 @@ next_connection_delay_ms = 1
 """
 _MOSQUITTO = """listener {port} {host}
 allow_anonymous true
+set_tcp_nodelay true
 persistence false
 max_queued_messages 10000
 max_packet_size {max_bytes}

@@ -99,7 +99,7 @@ def identify(spectrum: Spectrum, library: Library, context: Context = Context())
 def context_of(frame: Frame) -> Context:
     """What a frame says besides its counts."""
     return Context(
-        saturated=frame.exposure.saturated_pixels > 0,
+        saturated="saturated" in frame.flags,  # one full pixel alone may be a cosmic ray
         packaging=frame.answers.get("packaging", ""),
         flags=frame.flags,
         excitation_nm=frame.excitation_pm / 1000.0,

@@ -16,6 +16,7 @@ BLOCKS = 1024
 class Flash:
     def __init__(self, path):
         self.file = open(path, "r+b")  # noqa: SIM115 - stays open as a flash chip does
+        self.erased = b"\xff" * BLOCK  # made once: a heap in pieces may not have 4 kB later
         self.ops = 0
         self.cut_after = None
         self.cut = None
@@ -39,10 +40,9 @@ class Flash:
         elif op == 5:
             return BLOCK
         elif op == 6:
-            empty = b"\xff" * BLOCK
-            self._count(arg * BLOCK, empty)
+            self._count(arg * BLOCK, self.erased)
             self.file.seek(arg * BLOCK)
-            self.file.write(empty)
+            self.file.write(self.erased)
         return 0
 
     # The n-th operation is torn: its first half reaches the flash, then the power is gone.

@@ -40,7 +40,7 @@ def micropython_command() -> list[str]:
                 f"FIELDASSAY_MICROPYTHON is {chosen}, which is no program.",
                 "Point it at the micropython program, or unset it to use the installed wheel.",
             )
-        return [chosen]
+        return [str(Path(chosen).absolute())]
     wheel = importlib.util.find_spec("micropython_run")
     if wheel is not None and wheel.origin is not None:
         return [sys.executable, "-I", "-S", "-c", _TAKE_OVER, wheel.origin]
@@ -91,14 +91,25 @@ def device_dir() -> Path:
 
 
 def firmware_command(bus_port: int, token: str, flash: Path, device: Path) -> list[str]:
-    """The full command that boots the firmware in a 256 kB heap."""
+    """The full command that boots the firmware in a 256 kB heap; run it in the folder of `flash`.
+
+    MicroPython ends with "FATAL: uncaught NLR" on an argument of 255 bytes or more, so it gets
+    short relative names: links to the boot file and the firmware are put beside the flash image.
+    """
     return [
         *micropython_command(),
         "-X",
         f"heapsize={HEAP}",
-        str(BOOT_FILE),
+        _link(flash.parent / "boot.py", BOOT_FILE),
         str(bus_port),
         token,
-        str(flash),
-        str(device),
+        flash.name,
+        _link(flash.parent / "device", device),
     ]
+
+
+def _link(link: Path, target: Path) -> str:
+    if not (link.is_symlink() and link.readlink() == target):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+    return link.name

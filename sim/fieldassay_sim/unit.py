@@ -163,6 +163,7 @@ class Unit:
                 stderr=asyncio.subprocess.STDOUT,
                 env={"PATH": os.environ.get("PATH", ""), "HOME": "/nonexistent"},
                 start_new_session=True,
+                cwd=self.flash.parent,
             )
             self.boots += 1
             self.events.emit("power_on", {"pid": self._process.pid})

@@ -64,8 +64,14 @@ def test_little_light_is_low_signal(library: Library) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "code"),
-    [({"saturated_pixels": 3}, "saturated"), ({"flags": ["interrupted"]}, "interrupted")],
+    [({"flags": ["saturated"]}, "saturated"), ({"flags": ["interrupted"]}, "interrupted")],
 )
 def test_what_the_unit_says_counts(library: Library, changes: dict, code: str) -> None:
     _, result = identify_frame(frame(library, "caffeine", 40_000, **changes), library)
     assert (result.verdict.kind, result.verdict.reasons[0].code) == ("inconclusive", code)
+
+
+def test_one_full_pixel_alone_may_be_a_cosmic_ray(library: Library) -> None:
+    _, result = identify_frame(frame(library, "caffeine", 40_000, saturated_pixels=1), library)
+    assert result.verdict.kind == "match"
+    assert not result.quality.saturated

@@ -113,6 +113,13 @@ def test_a_power_cut_while_emitting_ends_dark_and_boots_again(make_bench, tmp_pa
     assert results[1]["boot"] == 2
 
 
+def test_a_state_folder_with_a_very_long_path(make_bench, tmp_path):
+    folder = tmp_path / ("a" * 150) / ("b" * 150)
+    results, unit = scan(make_bench(ACETONE), folder, {"title": "saved"})
+    assert [r["outcome"] for r in results] == ["saved"]
+    assert unit.crashes == 0
+
+
 @pytest.mark.parametrize("flash_op", [1, 7, 19])
 def test_a_power_cut_at_a_flash_operation_leaves_a_unit_that_boots_and_measures(
     make_bench, tmp_path, flash_op

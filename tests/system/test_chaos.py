@@ -100,6 +100,8 @@ async def _run(folder: Path, library: Path, mosquitto: str, seed: int) -> dict[s
             lambda: set(world.keys_of("saved")) <= set(world.keys_of("delivered")),
         )
         await module.until("everything has a verdict", lambda: world.without_verdict() == 0)
+        if world.host_ended:
+            harm["host ended on a full disk and was started again"] = world.host_ended
         for event in world.struck:
             harm[f"connection: {event['fault']}"] += 1
         saved, stored = world.keys_of("saved"), world.stored()

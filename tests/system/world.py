@@ -76,6 +76,8 @@ class World:
         self.host: subprocess.Popen[bytes] | None = None
         self.units: list[Unit] = []
         self.struck: list[dict[str, object]] = []
+        self.host_ended = 0
+        self._manager: asyncio.Task[None] | None = None
         self._servers: list[asyncio.Server] = []
         self._logs: list[Any] = []
         chaos = chaos_proxy_module()
@@ -110,6 +112,7 @@ class World:
             self.run_cli("unit", "add", name)
         self.start_host()
         await until("the host's page answers", lambda: port_open(self.page_port))
+        self._manager = asyncio.create_task(self._manage())
         keys = read_keys(self.home / "units.json")
         for index, name in enumerate(bench.names()):
             config_of = UnitConfig(
@@ -125,7 +128,21 @@ class World:
             await unit.start()
         return self
 
+    async def _manage(self) -> None:
+        """Start a host again that ended by itself, as a service manager does.
+
+        It ends with a typed error where it cannot even open its store: started on a full disk.
+        """
+        while True:
+            await asyncio.sleep(0.3)
+            host = self.host
+            if host is not None and host.poll() is not None:
+                self.host_ended += 1
+                self.start_host()
+
     async def stop(self) -> None:
+        if self._manager is not None:
+            self._manager.cancel()
         await asyncio.gather(*(unit.stop() for unit in self.units))
         for process in (self.host, self.broker):
             if process is not None and process.poll() is None:
@@ -184,27 +201,32 @@ class World:
         self.start_broker()
 
     async def kill_host(self, down_s: float) -> None:
-        assert self.host is not None
-        self.host.kill()
-        self.host.wait()
+        host, self.host = self._host(), None
+        host.kill()
+        host.wait()
         await asyncio.sleep(down_s)
         self.start_host()
 
     async def freeze_host(self, for_s: float) -> None:
-        assert self.host is not None
-        self.host.send_signal(signal.SIGSTOP)
+        host = self._host()
+        host.send_signal(signal.SIGSTOP)
         await asyncio.sleep(for_s)
-        self.host.send_signal(signal.SIGCONT)
+        host.send_signal(signal.SIGCONT)
 
     async def fill_disk(self, for_s: float) -> None:
         """The host's files cannot grow any more, as on a full disk; then there is room again."""
-        assert self.host is not None
+        host = self._host()
         wal = Path(f"{self.home / 'evidence.db'}-wal")
         sizes = [p.stat().st_size for p in (self.home / "evidence.db", wal) if p.exists()]
-        _, hard = resource.prlimit(self.host.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(self.host.pid, resource.RLIMIT_FSIZE, (max(min(sizes), 1), hard))
-        await asyncio.sleep(for_s)
-        resource.prlimit(self.host.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        with contextlib.suppress(ProcessLookupError):  # it had ended by itself
+            _, hard = resource.prlimit(host.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(host.pid, resource.RLIMIT_FSIZE, (max(min(sizes), 1), hard))
+            await asyncio.sleep(for_s)
+            resource.prlimit(host.pid, resource.RLIMIT_FSIZE, (hard, hard))
+
+    def _host(self) -> subprocess.Popen[bytes]:
+        assert self.host is not None
+        return self.host
 
     def heal(self) -> None:
         for line in self.lines:
