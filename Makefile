@@ -38,8 +38,15 @@ lint: $(READY)   ## ruff: rules and format
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-types: $(READY)  ## mypy --strict
+types: $(READY) typings/.ready  ## mypy: host, simulator and wire strictly; the firmware by its stubs
 	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file device/mypy.ini device/*.py device/*/*.py
+
+# MicroPython's stubs shadow CPython's, so they stay out of the environment.
+typings/.ready: constraints.txt $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --target typings \
+		micropython-unix-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
+	@touch $@
 
 native-check: $(READY)  ## The C kernel under warnings-as-errors, ASan and UBSan
 	@$(BIN)/python -m pytest tests/native

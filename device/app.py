@@ -206,7 +206,8 @@ class App:
                 if not hasattr(error, "do_next"):
                     raise
                 self.status.count("stopped")
-                self.status.log("stopped", {"reason": error.code, "what": error.what})
+                reason = {"reason": error.code, "what": error.what}  # type: ignore[attr-defined]
+                self.status.log("stopped", reason)
                 self.status.buzz("refused")
                 self.officer.refused(error)
             finally:

@@ -20,5 +20,5 @@ class Frames:
 
     # Call right before the link is made.
     def give_reserve(self):
-        self._reserve = None
+        self._reserve = bytearray()
         gc.collect()

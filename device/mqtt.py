@@ -222,8 +222,9 @@ class Client:
         return left
 
     def forget(self, publication):
-        if self._inflight.get(publication.packet_id) is publication:
-            del self._inflight[publication.packet_id]
+        number = publication.packet_id
+        if self._inflight.get(number) is publication:
+            del self._inflight[number]
         publication.packet_id = 0
 
     # Read what is there, acknowledge it, ping when due, check every deadline. Call it often. True

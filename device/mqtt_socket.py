@@ -39,7 +39,7 @@ def tls_context(ca_der):
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_mode = ssl.CERT_REQUIRED  # type: ignore[attr-defined]  # not in the stubs
     context.load_verify_locations(cadata=ca_der)
     return context
 

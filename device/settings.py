@@ -54,7 +54,7 @@ TABLE = (
         REQUIRED,
         "pixel to wavelength, ascending powers of the pixel number",
     ),
-    ("spool.capacity", "int", 1, 1000, "results", 100, "results kept until the host has them"),
+    ("spool.capacity", "int", 1, 100, "results", 100, "results kept until the host has them"),
     ("battery.low_mv", "int", 2500, 15000, "mV", 3500, "below this the battery is called low"),
     ("battery.empty_mv", "int", 2000, 15000, "mV", 3300, "below this the unit does not measure"),
     ("detector.warm_mdegc", "int", -40000, 80000, "mdegC", 40000, "above this: detector is warm"),
@@ -83,7 +83,7 @@ def check(given):
     if not isinstance(given, dict):
         raise _bad("settings_damaged", "The settings are not a table.")
     flat = _flatten(given)
-    settings = {}
+    settings: dict = {}
     for key, kind, low, high, _unit, default, _help in TABLE:
         if key in flat:
             value = flat.pop(key)
