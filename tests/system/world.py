@@ -93,9 +93,13 @@ class World:
 
     # -- start and stop ------------------------------------------------------------------------
 
-    async def start(self) -> World:
+    def prepare_home(self) -> None:
+        """A home folder with the reference library."""
         (self.home / "libraries").mkdir(parents=True)
         shutil.copy(self.library, self.home / "libraries" / self.library.name)
+
+    async def start(self) -> World:
+        self.prepare_home()
         config = self.folder / "mosquitto.conf"
         # The defaults that lose messages, on purpose: nothing on disk, and a short queue.
         config.write_text(
@@ -180,7 +184,7 @@ class World:
             "broker", self.mosquitto, "-c", str(self.folder / "mosquitto.conf")
         )
 
-    def start_host(self) -> None:
+    def start_host(self, *options: str) -> None:
         self.host = self._spawn(
             "host",
             str(BIN / "fieldassay"),
@@ -189,6 +193,7 @@ class World:
             f"127.0.0.1:{self.host_port}",
             "--port",
             str(self.page_port),
+            *options,
         )
 
     # -- harm ----------------------------------------------------------------------------------

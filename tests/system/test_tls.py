@@ -1,0 +1,95 @@
+"""The whole chain over TLS: firmware in its 256 kB heap, mosquitto with a private CA, the host."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fieldassay_sim.bench import Bench
+from fieldassay_sim.play import Player
+from fieldassay_sim.references import References
+from fieldassay_sim.scenario import load
+from fieldassay_sim.unit import Unit, UnitConfig, read_keys
+
+pytestmark = pytest.mark.needs("mosquitto", "micropython")
+SHOTS = 6
+
+
+def _world_module() -> Any:
+    spec = importlib.util.spec_from_file_location("world", Path(__file__).parent / "world.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+WORLD = _world_module()
+
+
+@pytest.fixture
+def tls_broker(certificates: Path, tool: Any) -> Iterator[int]:
+    port = WORLD.free_port()
+    config = certificates / "mosquitto.conf"
+    config.write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\nset_tcp_nodelay true\n"
+        f"certfile {certificates}/server.pem\nkeyfile {certificates}/server.key\n"
+    )
+    with (certificates / "broker.log").open("wb") as log:
+        process = subprocess.Popen([tool("mosquitto"), "-c", str(config)], stdout=log, stderr=log)
+        try:
+            yield port
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+async def _scans(folder: Path, world: Any, port: int, ca_der: bytes) -> list[dict[str, Any]]:
+    """Several scans of one unit through this broker, with this authority in its settings."""
+    bench = Bench(load(str(Path(__file__).parent / "chaos.toml")), References())
+    broker = {"tls": True, "ca_der_hex": ca_der.hex()}
+    config = UnitConfig(
+        name="sim-1",
+        key_hex=read_keys(world.home / "units.json")["sim-1"],
+        broker_host="127.0.0.1",
+        broker_port=port,
+        instrument=bench.instrument(0, 5),
+        settings={**bench.scenario.settings, "broker": broker},
+    )
+    unit = Unit(config, bench.condition(0, 5), folder / "units")
+    await unit.start()
+    try:
+        player = Player(bench, unit, 60.0)
+        await player.ready()
+        results = [await player.step(n, {"title": f"scan {n}"}) for n in range(1, SHOTS + 1)]
+        assert unit.crashes == 0 and unit.audit.violations == []
+        return results
+    finally:
+        await unit.stop()
+
+
+def test_verdicts_arrive_over_tls(
+    tmp_path: Path, certificates: Path, tls_broker: int, library_path: Path, sources_dir: Path
+) -> None:
+    assert sources_dir.is_dir()
+    world = WORLD.World(tmp_path, library_path, "", 5)
+    world.prepare_home()
+    world.run_cli("unit", "add", "sim-1")
+    world.host_port = tls_broker
+    world.start_host("--tls-ca", str(certificates / "ca.pem"))
+
+    async def work() -> list[dict[str, Any]]:
+        try:
+            await WORLD.until("the page answers", lambda: WORLD.port_open(world.page_port))
+            ca_der = (certificates / "ca.der").read_bytes()
+            return await _scans(tmp_path, world, tls_broker, ca_der)
+        finally:
+            await world.stop()
+
+    results = asyncio.run(work())
+    assert [r["outcome"] for r in results] == ["match"] * SHOTS
+    assert len(world.stored()) == SHOTS
