@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import importlib.util
 import itertools
 import os
 import random
@@ -32,14 +31,6 @@ HARM = (
     "unit power cut in a flash write",
 )
 LINE_FAULTS = ("cut-up", "cut-down", "swallow", "stall", "delay", "dribble", "refuse", "none")
-
-
-def _world_module() -> Any:
-    spec = importlib.util.spec_from_file_location("world", Path(__file__).parent / "world.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 async def _keep_measuring(unit: Any, seed: int) -> None:
@@ -72,8 +63,9 @@ def _kinds(chance: random.Random) -> Iterator[str]:
         yield from chance.sample(HARM, len(HARM))
 
 
-async def _run(folder: Path, library: Path, mosquitto: str, seed: int) -> dict[str, Any]:
-    module = _world_module()
+async def _run(
+    module: Any, folder: Path, library: Path, mosquitto: str, seed: int
+) -> dict[str, Any]:
     world = await module.World(folder, library, mosquitto, seed).start()
     harm: collections.Counter[str] = collections.Counter()
     chance = random.Random(seed)
@@ -122,10 +114,10 @@ async def _run(folder: Path, library: Path, mosquitto: str, seed: int) -> dict[s
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_lost_or_doubled(
-    seed: int, tmp_path: Path, library_path: Path, sources_dir: Path, tool: Any
+    seed: int, world_module: Any, tmp_path: Path, library_path: Path, sources_dir: Path, tool: Any
 ) -> None:
     assert sources_dir.is_dir()
-    result = asyncio.run(_run(tmp_path, library_path, tool("mosquitto"), seed))
+    result = asyncio.run(_run(world_module, tmp_path, library_path, tool("mosquitto"), seed))
     saved, stored = result["saved"], result["stored"]
     print(
         f"\nchaos seed {seed}: {sum(result['harm'].values())} faults survived "

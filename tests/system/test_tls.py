@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,20 +19,9 @@ pytestmark = pytest.mark.needs("mosquitto", "micropython")
 SHOTS = 6
 
 
-def _world_module() -> Any:
-    spec = importlib.util.spec_from_file_location("world", Path(__file__).parent / "world.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-WORLD = _world_module()
-
-
 @pytest.fixture
-def tls_broker(certificates: Path, tool: Any) -> Iterator[int]:
-    port = WORLD.free_port()
+def tls_broker(world_module: Any, certificates: Path, tool: Any) -> Iterator[int]:
+    port = world_module.free_port()
     config = certificates / "mosquitto.conf"
     config.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\nset_tcp_nodelay true\n"
@@ -73,10 +61,15 @@ async def _scans(folder: Path, world: Any, port: int, ca_der: bytes) -> list[dic
 
 
 def test_verdicts_arrive_over_tls(
-    tmp_path: Path, certificates: Path, tls_broker: int, library_path: Path, sources_dir: Path
+    world_module: Any,
+    tmp_path: Path,
+    certificates: Path,
+    tls_broker: int,
+    library_path: Path,
+    sources_dir: Path,
 ) -> None:
     assert sources_dir.is_dir()
-    world = WORLD.World(tmp_path, library_path, "", 5)
+    world = world_module.World(tmp_path, library_path, "", 5)
     world.prepare_home()
     world.run_cli("unit", "add", "sim-1")
     world.host_port = tls_broker
@@ -84,7 +77,9 @@ def test_verdicts_arrive_over_tls(
 
     async def work() -> list[dict[str, Any]]:
         try:
-            await WORLD.until("the page answers", lambda: WORLD.port_open(world.page_port))
+            await world_module.until(
+                "the page answers", lambda: world_module.port_open(world.page_port)
+            )
             ca_der = (certificates / "ca.der").read_bytes()
             return await _scans(tmp_path, world, tls_broker, ca_der)
         finally:
