@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 
 Floats = NDArray[np.float64]
 BANDS = 15
@@ -22,6 +21,33 @@ def _digits(values: Floats, scale: float) -> list[float | None]:
     Where there is no value (the reference ends) there is None.
     """
     return [round(v, 4) if math.isfinite(v) else None for v in (values / scale).tolist()]
+
+
+def prominences(values: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """Maxima and how far each stands out: its height over the higher of the two valleys beside it.
+
+    A valley ends at the next higher value or at the end; a flat top counts once, in its middle. A
+    test holds this to scipy.signal.find_peaks, whose import would cost a third of the host's start.
+
+    Args:
+        values: A curve, length N, finite.
+
+    Returns:
+        Indices of the maxima, increasing, and their prominences in the unit of `values`.
+    """
+    steps = np.flatnonzero(np.diff(values))
+    first, last = np.append(0, steps + 1), np.append(steps, values.size - 1)
+    height = values[first]
+    inner = np.flatnonzero((height[1:-1] > height[:-2]) & (height[1:-1] > height[2:])) + 1
+    peaks = (first[inner] + last[inner]) // 2
+    rise = np.empty(peaks.size)
+    for k, peak in enumerate(peaks):
+        higher = np.flatnonzero(values > values[peak])
+        after = np.searchsorted(higher, peak)
+        left = higher[after - 1] + 1 if after else 0
+        right = higher[after] if after < higher.size else values.size
+        rise[k] = values[peak] - max(values[left : peak + 1].min(), values[peak:right].min())
+    return peaks, rise
 
 
 def bands(axis_cm1: Floats, measured: Floats, fit: Floats) -> list[dict[str, float | None]]:
@@ -38,8 +64,9 @@ def bands(axis_cm1: Floats, measured: Floats, fit: Floats) -> list[dict[str, flo
     top = float(measured.max(initial=0.0))
     if top <= 0:
         return []
-    peaks, facts = find_peaks(measured, prominence=MIN_PROMINENCE * top)
-    strongest = np.sort(peaks[np.argsort(facts["prominences"])[::-1][:BANDS]])
+    peaks, rise = prominences(measured)
+    peaks, rise = peaks[rise >= MIN_PROMINENCE * top], rise[rise >= MIN_PROMINENCE * top]
+    strongest = np.sort(peaks[np.argsort(rise)[::-1][:BANDS]])
     return [
         {
             "cm1": round(float(axis_cm1[i]), 1),
