@@ -266,10 +266,10 @@ class Store:
                 db = self._readers.get_nowait()
             except queue.Empty:
                 db = connect(self._path, "ro")
-                db.execute("PRAGMA query_only = ON")
             try:
+                db.execute("PRAGMA query_only = ON")
                 yield db
-            except sqlite3.Error:
+            except BaseException:  # whatever it was: this connection is not used again
                 db.close()
                 raise
         with self._lock:
