@@ -16,11 +16,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 CI = os.environ.get("FIELDASSAY_CI") == "1"
 HOME_AT_START = os.environ.get("FIELDASSAY_HOME")
 NO_DATA = "no real spectra"
+
+# CI tries the same examples each time, so that it judges the change and not its luck; at a desk
+# every run tries new ones.
+settings.register_profile("ci", derandomize=True)
+if CI:
+    settings.load_profile("ci")
 
 
 def _micropython() -> str | None:
