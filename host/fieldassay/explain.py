@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from fieldassay import match
 from fieldassay.library import Library
@@ -126,6 +126,7 @@ class Scene:
         compressed = normalize.compress(prepared.linear, prepared.threshold, self._power)
         self._penalty_per_square = float(prepared.penalty[-1] / prepared.shifts[-1] ** 2)
         self._queries = match.shifted(compressed, prepared.shifts)
+        self._at_shift: dict[float, tuple[Floats, Floats, Floats]] = {}
 
     @property
     def informative_columns(self) -> int:
@@ -148,11 +149,11 @@ class Scene:
 
     def fit(self, rows: Sequence[int], shift_cm1: float) -> Explanation:
         """Non-negative least squares of the derivative on these references; zero rows drop out."""
-        columns, measured, threshold = self._window(rows, shift_cm1)
+        columns = self._window(rows)
+        measured, threshold, a = (part[columns] for part in self._moved(shift_cm1))
         basis = self.library.linear[list(rows), columns].astype(np.float64).T
-        weights, _ = nnls(basis, measured)
+        weights = nonnegative_weights(basis, measured)
         kept = np.flatnonzero(weights > 0)
-        a = normalize.compress(measured, threshold, self._power)
         b = normalize.compress(basis @ weights, threshold, self._power)
         norm = float(np.linalg.norm(a) * np.linalg.norm(b))
         agreement = float(a @ b) / norm if norm > 0 else 0.0
@@ -183,21 +184,59 @@ class Scene:
         rows = [e.row for e in self.library.entries if e.substance not in excluded]
         if len(rows) <= SHORTLIST:
             return rows
-        columns, measured, _ = self._window(start.rows, start.shift_cm1)
+        columns = self._window(start.rows)
+        measured = self._moved(start.shift_cm1)[0][columns]
         basis = self.library.linear[:, columns]
         rest = measured - np.asarray(start.weights) @ basis[list(start.rows)].astype(np.float64)
         along = basis[rows] @ rest.astype(np.float32)
         return [rows[i] for i in np.argsort(-along, kind="stable")[:SHORTLIST]]
 
-    def _window(self, rows: Sequence[int], shift_cm1: float) -> tuple[slice, Floats, Floats]:
+    def _window(self, rows: Sequence[int]) -> slice:
+        """Columns where the measurement and all these references have data."""
         lo, hi = self.prepared.window
         first = max(lo, int(self.library.valid[list(rows), 0].max()))
         last = min(hi, int(self.library.valid[list(rows), 1].min()))
-        last = max(last, first)
-        at = np.arange(first, last, dtype=np.float64) + shift_cm1
-        grid = np.arange(self.library.grid_cm1.size, dtype=np.float64)
-        measured = np.interp(at, grid, self.prepared.linear)
-        return slice(first, last), measured, np.interp(at, grid, self.prepared.threshold)
+        return slice(first, max(last, first))
+
+    def _moved(self, shift_cm1: float) -> tuple[Floats, Floats, Floats]:
+        """Measured derivative, its threshold, and both compressed, as if read `shift_cm1` lower."""
+        if shift_cm1 not in self._at_shift:
+            grid = np.arange(self.library.grid_cm1.size, dtype=np.float64)
+            measured = np.interp(grid + shift_cm1, grid, self.prepared.linear)
+            threshold = np.interp(grid + shift_cm1, grid, self.prepared.threshold)
+            compressed = normalize.compress(measured, threshold, self._power)
+            self._at_shift[shift_cm1] = (measured, threshold, compressed)
+        return self._at_shift[shift_cm1]
+
+
+def nonnegative_weights(basis: Floats, measured: Floats) -> Floats:
+    """Weights >= 0, shape (K,), that bring `basis` (N, K) closest to `measured` (N,); K is small.
+
+    The optimum is the free solution on the columns it uses. So each subset is solved, all columns
+    first, which mostly ends it, and the best solution without a negative weight taken. Exact, in at
+    most 2^K small systems. Not from scipy.optimize, whose import takes as long as twenty
+    identifications; a test holds it to `nnls` there.
+    """
+    gram, along = basis.T @ basis, basis.T @ measured
+    if along.size == 1:
+        return np.maximum(along, 0.0) / (gram[0] if gram[0, 0] > 0.0 else 1.0)
+    best, best_gain = np.zeros(along.size), 0.0
+    for used in range(along.size, 0, -1):
+        for subset in combinations(range(along.size), used):
+            at = np.array(subset)
+            try:
+                solved = np.linalg.solve(gram[at[:, None], at], along[at])
+            except np.linalg.LinAlgError:  # columns that depend on each other: fewer will do
+                continue
+            if solved.min() > 0.0:
+                weights = np.zeros(along.size)
+                weights[at] = solved
+                gain = float(weights @ (2.0 * along - gram @ weights))  # of the squared distance
+                if used == along.size:
+                    return weights
+                if gain > best_gain:
+                    best, best_gain = weights, gain
+    return best
 
 
 def _effective_bands(compressed: Floats) -> float:

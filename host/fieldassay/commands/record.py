@@ -6,23 +6,24 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fieldassay_wire import cbor, mac0, messages
 from fieldassay_wire.errors import WireError
 
-from fieldassay import calibration, config
+from fieldassay import config
 from fieldassay.errors import FieldassayError, FrameError, RecordError, SetupError
-from fieldassay.formats import csv, jcamp
-from fieldassay.frame import Frame
 from fieldassay.store import Store
 from fieldassay.stored import Record, RecordSummary
 from fieldassay.units import UnitRegistry
 
+if TYPE_CHECKING:
+    from fieldassay.frame import Frame
+
 PAGE = 200
+EXPORTS = ("cose", "csv", "jcamp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export = actions.add_parser("export", help="the sealed bytes, or the spectrum in them")
     export.add_argument("record", help="as in the list: UNIT-BOOT-SEQ")
     export.add_argument(
-        "--format", choices=sorted(EXPORTS), default="cose", help="default: the sealed bytes"
+        "--format", choices=EXPORTS, default="cose", help="default: the sealed bytes"
     )
     export.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     verify = actions.add_parser("verify", help="recompute hash and MAC; exit status 1 if one fails")
@@ -120,22 +121,18 @@ def _show(args: argparse.Namespace, record: Record, registry: UnitRegistry) -> i
     return 0
 
 
-def _spectrum(write: Callable[[Any], bytes]) -> Callable[[Record], bytes]:
-    def export(record: Record) -> bytes:
-        return write(calibration.spectrum_of(_frame(record)))
+def _exported(record: Record, form: str) -> bytes:
+    if form == "cose":
+        return record.sealed
+    from fieldassay import calibration  # late: numpy takes long to import
+    from fieldassay.formats import csv, jcamp
 
-    return export
-
-
-EXPORTS: dict[str, Callable[[Record], bytes]] = {
-    "cose": lambda record: record.sealed,
-    "csv": _spectrum(csv.write),
-    "jcamp": _spectrum(jcamp.write),
-}
+    write = {"csv": csv.write, "jcamp": jcamp.write}[form]
+    return write(calibration.spectrum_of(_frame(record)))
 
 
 def _export(args: argparse.Namespace, record: Record) -> int:
-    data = EXPORTS[args.format](record)
+    data = _exported(record, args.format)
     if args.out is None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -153,6 +150,8 @@ def _export(args: argparse.Namespace, record: Record) -> int:
 
 def _frame(record: Record) -> Frame:
     """The frame in a record, whoever's key sealed it."""
+    from fieldassay.frame import Frame
+
     try:
         _protected, _unprotected, payload, _tag = cbor.decode(record.sealed).value
         return Frame.from_message(record.sealed, messages.parse("measurement", payload))

@@ -13,10 +13,9 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from fieldassay.errors import FormatError
-from fieldassay.preprocess import baseline, despike, noise, normalize, smooth
+from fieldassay.preprocess import baseline, despike, noise, normalize, smooth, spline
 from fieldassay.spectrum import Axis, Spectrum, Step
 
 Floats = NDArray[np.float64]
@@ -152,7 +151,7 @@ def on_grid(spectrum: Spectrum, grid_cm1: Floats) -> Spectrum:
             f"The spectrum covers {x[0]:.0f} to {x[-1]:.0f} cm-1, outside the library's range.",
             f"Measure a range that overlaps {grid_cm1[0]:.0f} to {grid_cm1[-1]:.0f} cm-1.",
         )
-    values = CubicSpline(x, spectrum.intensity)(inside)
+    values = spline.cubic(x, spectrum.intensity, inside)
     told = None if spectrum.noise is None else np.interp(inside, x, spectrum.noise)
     spacing = max(float(np.median(np.diff(x))), 1e-6)
     return Spectrum(
