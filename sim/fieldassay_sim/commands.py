@@ -78,9 +78,9 @@ async def play(args: argparse.Namespace) -> int:
         out = stack.enter_context(args.events.open("w", encoding="utf-8")) if args.events else None
         async with units_of(args, only_first=True) as (bench, units):
             player = Player(bench, units[0], args.timeout_s, verdicts=not args.no_verdicts)
-            await _or_stop(player.ready(), stop)
+            await or_stop(player.ready(), stop)
             for number, step in enumerate(bench.scenario.steps, 1):
-                result = await _or_stop(player.step(number, step), stop)
+                result = await or_stop(player.step(number, step), stop)
                 if result is None:
                     break
                 bad += result["acceptable"] is False or result["violations"] > 0
@@ -89,6 +89,7 @@ async def play(args: argparse.Namespace) -> int:
                 if out is not None:
                     out.write(line + "\n")
                     out.flush()
+    bad += len(units[0].audit.violations)  # also one between two steps or after the last
     return 130 if stop.is_set() else int(bad > 0)
 
 
@@ -155,7 +156,8 @@ def signals(stop: asyncio.Event) -> Any:
             loop.remove_signal_handler(number)
 
 
-async def _or_stop(work: Any, stop: asyncio.Event) -> Any:
+async def or_stop(work: Any, stop: asyncio.Event) -> Any:
+    """What `work` returns, or None if `stop` was set before it was done."""
     task = asyncio.ensure_future(work)
     waiting = asyncio.ensure_future(stop.wait())
     done, _ = await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -21,14 +21,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from fieldassay_sim.commands import signals, units_of
+from fieldassay_sim.commands import or_stop, signals, units_of
 from fieldassay_sim.errors import SetupError
 from fieldassay_sim.play import Player
 from fieldassay_sim.references import default_sources_dir
 
 UNIT = "sim-1"
 HANG_S = 60.0  # a hang detector
-PACKAGING = {"polyethylene", "polypropylene", "pet", "polystyrene", "ptfe"}
+PACKAGING = {"polyethylene"}  # the one package with bands: it may be named beside the sample
+VERDICTS = ("match", "mixture", "class", "out_of_library", "inconclusive")
+NO_END = ("timeout", "no_power_cut", "no_restart")
 WORDS = {
     "match": "MATCH",
     "mixture": "MIXTURE",
@@ -54,50 +56,62 @@ async def demo(args: argparse.Namespace) -> int:
             args.keys, args.state_dir = home / "units.json", home / "unit"
             async with units_of(args, only_first=True) as (bench, units):
                 player = Player(bench, units[0], HANG_S)
-                await player.ready()
+                await or_stop(player.ready(), stop)
                 print(f"{'':>3} {'sample':<46} {'verdict':<62} {'ms':>5}", flush=True)
                 results = []
                 for number, step in enumerate(bench.scenario.steps, 1):
-                    if stop.is_set():
+                    result = await or_stop(player.step(number, step), stop)
+                    if result is None:
                         return 130
-                    result = await player.step(number, step)
                     result["record"] = await _record(page, result)
                     result["problems"] = problems(result)
                     results.append(result)
                     _print(result)
-                violations = [v.as_dict() for v in units[0].audit.violations]
-                fires = units[0].audit.fired
+            violations = [v.as_dict() for v in units[0].audit.violations]
+            fires = units[0].audit.fired
             stored = (await _get(f"{page}/healthz"))["counts"]
-    return _summary(results, stored, violations, fires, args)
+    if args.events:
+        args.events.write_text("".join(json.dumps(r) + "\n" for r in results), encoding="utf-8")
+    return summary(results, stored, violations, fires)
 
 
 def problems(result: dict[str, Any]) -> list[str]:
     """What is wrong with one step, in words; empty if nothing is."""
     found = []
+    outcome, record = result["outcome"], result.get("record")
     if result["acceptable"] is False:
-        found.append(f"{result['outcome']} is not one of {', '.join(result['accept'])}")
+        found.append(f"{outcome} is not one of {', '.join(result['accept'])}")
+    elif outcome in NO_END:
+        found.append(f"{outcome}: {result['detail']}")
     if result["violations"]:
         found.append(f"{result['violations']} laser rule(s) broken")
-    record = result.get("record")
-    if result.get("seq") is not None and record is None:
+    if record is None and (result.get("seq") is not None or outcome in VERDICTS):
         found.append("the record is missing in the evidence store")
     if record is not None:
         verdict = (record["verdicts"] or [{}])[-1]
-        named = {s["id"] for s in verdict.get("substances", [])} - PACKAGING
-        if verdict.get("verdict") != result["outcome"]:
-            found.append(f"the store says {verdict.get('verdict')}, the unit {result['outcome']}")
-        if result["outcome"] in ("match", "mixture") and not named <= set(result["truth"]):
-            found.append(f"names {', '.join(sorted(named - set(result['truth'])))}")
+        if verdict.get("verdict") != outcome:
+            found.append(f"the store says {verdict.get('verdict')}, the unit {outcome}")
+        if outcome in ("match", "mixture", "class"):
+            found += _naming(verdict, set(result["truth"]))
         if not record.get("hazard"):
             found.append("no hazard card")
     return found
+
+
+def _naming(verdict: dict[str, Any], truth: set[str]) -> list[str]:
+    """A verdict that names must name what is there, and nothing else but the package."""
+    named = {s["id"] for s in verdict.get("substances", [])}
+    strangers = named - truth - PACKAGING
+    if strangers:
+        return [f"names {', '.join(sorted(strangers))}"]
+    return [] if named & truth else ["names nothing that is there"]
 
 
 def _print(result: dict[str, Any]) -> None:
     record = result["record"]
     names = []
     if record is not None and result["outcome"] != "out_of_library":
-        for s in record["verdicts"][-1].get("substances", []):
+        for s in (record["verdicts"] or [{}])[-1].get("substances", []):
             share = s.get("share")
             part = f" {share:.0%}" if share is not None and result["outcome"] == "mixture" else ""
             names.append(f"{s['name']}{part}")
@@ -112,20 +126,26 @@ def _print(result: dict[str, Any]) -> None:
     print(f"    truth: {result['truth_text']}", flush=True)
 
 
-def _summary(
+def summary(
     results: list[dict[str, Any]],
     stored: dict[str, Any],
     violations: list[dict[str, Any]],
     fires: int,
-    args: argparse.Namespace,
 ) -> int:
+    """Print what came of all steps; 1 if anything is wrong, also if there was nothing to judge."""
     times = [r["last_frame_to_verdict_ms"] for r in results if "last_frame_to_verdict_ms" in r]
-    wrong = [r for r in results if r["problems"]]
-    expected = sum(1 for r in results if r["record"] is not None)
-    if stored.get("measurements") != expected:
-        wrong.append({"step": 0, "problems": ["the store holds other records than were shown"]})
+    wrong = sum(bool(r["problems"]) for r in results)
+    expected = sum(r["record"] is not None for r in results)
+    broken = []
+    if not results:
+        broken.append("the scenario has no steps: nothing was shown")
+    if stored["measurements"] != expected:
+        broken.append(f"{stored['measurements']} records in the store, {expected} were shown")
+    if stored["quarantined"]:
+        broken.append(f"{stored['quarantined']} messages in quarantine")
+    broken += [f"laser: {violation}" for violation in violations]
     print(
-        f"\n{len(results)} scans, {expected} records stored, {len(wrong)} wrong; "
+        f"\n{len(results)} scans, {expected} records stored, {wrong} wrong; "
         f"{fires} laser shots, {len(violations)} laser rules broken."
     )
     if times:
@@ -133,11 +153,9 @@ def _summary(
             f"Last frame to verdict on the display: median {statistics.median(times):.0f} ms, "
             f"worst {max(times):.0f} ms (n = {len(times)}, {os.cpu_count()} cores, simulated unit)."
         )
-    for violation in violations:
-        print(f"LASER: {violation}")
-    if args.events:
-        args.events.write_text("".join(json.dumps(r) + "\n" for r in results), encoding="utf-8")
-    return int(bool(wrong or violations))
+    for what in broken:
+        print(f"WRONG: {what}")
+    return int(wrong > 0 or bool(broken))
 
 
 @contextlib.asynccontextmanager

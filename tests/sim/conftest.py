@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,24 @@ def hardware(clock: Clock, one_band: Sample, no_package: Package) -> Hardware:
 def make_bench(sources_dir: Path, tmp_path: Path) -> Callable[[str], Bench]:
     """Bench of a scenario given as TOML text."""
     return lambda text: Bench(parse(text, tmp_path / "test.toml"), References(sources_dir))
+
+
+FIRES_AT_BOOT = """
+_main = main
+
+
+def main(board):
+    board.laser.set_power_uw(1000)
+    board.laser.fire(50)
+    _main(board)
+"""
+
+
+@pytest.fixture
+def firing_at_boot(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real firmware, but it fires once at boot before its self-test."""
+    device = tmp_path / "device"
+    shutil.copytree(root / "device", device)
+    with (device / "main.py").open("a", encoding="utf-8") as main:
+        main.write(FIRES_AT_BOOT)
+    monkeypatch.setenv("FIELDASSAY_DEVICE", str(device))

@@ -81,6 +81,15 @@ def test_play_fails_when_an_outcome_is_not_acceptable(tmp_path, keys, sources_di
     assert results[1]["acceptable"] is False
 
 
+@pytest.mark.needs("micropython")
+def test_play_fails_when_a_laser_rule_was_broken_outside_a_step(
+    tmp_path, keys, sources_dir, firing_at_boot
+):
+    status, results = played(tmp_path, keys, sources_dir, QUICK)
+    assert [r["violations"] for r in results] == [0, 0]
+    assert status == 1
+
+
 def test_a_unit_without_a_key_is_refused_before_anything_starts(
     tmp_path, keys, sources_dir, capsys
 ):
