@@ -17,34 +17,51 @@ VERDICT_WORDS = {
 }
 
 
-# Split into lines of at most `width`; words longer than a line are cut.
+# Lines of at most `width`; words longer than a line are cut.
 def wrap(text, width=COLUMNS):
-    lines = []
+    return list(_wrapped(text, width))
+
+
+def _wrapped(text, width=COLUMNS):
     line = ""
-    for word in text.split():
+    for word in _words(text):
         while len(word) > width:
             if line:
-                lines.append(line)
+                yield line
                 line = ""
-            lines.append(word[:width])
+            yield word[:width]
             word = word[width:]
         if not line:
             line = word
         elif len(line) + 1 + len(word) <= width:
             line = line + " " + word
         else:
-            lines.append(line)
+            yield line
             line = word
     if line:
-        lines.append(line)
-    return lines
+        yield line
+
+
+# As text.split(), without the list: a heap in pieces may not have its 2 kB.
+def _words(text):
+    start = 0
+    for at in range(len(text) + 1):
+        if at == len(text) or text[at].isspace():
+            if at > start:
+                yield text[start:at]
+            start = at + 1
 
 
 def rows(view):
     body = SCREENS[view["screen"]](view)
     result = [_header(view)] + body
-    result = [(text[:COLUMNS], style) for text, style in result[:ROWS]]
+    result = [(_fit(text), style) for text, style in result[:ROWS]]
     return result + [("", "")] * (ROWS - len(result))
+
+
+# What had to be cut says so: half a word must not pass for a whole one.
+def _fit(text):
+    return text if len(text) <= COLUMNS else text[: COLUMNS - 2] + ".."
 
 
 def _header(view):
@@ -61,6 +78,14 @@ def _lines(text, style):
     return [(line, style) for line in wrap(text)]
 
 
+# At most `room` lines of one text; the last one says that there was more.
+def _cut(lines, room):
+    if len(lines) <= room or room < 1:
+        return lines[:room]
+    text, style = lines[room - 1]
+    return lines[: room - 1] + [(text[: COLUMNS - 3] + " ..", style)]
+
+
 def _starting(view):
     return [("", ""), ("Self-test", "title"), ("The laser is off.", ""), ("Please wait.", "dim")]
 
@@ -75,7 +100,7 @@ def _ready(view):
         ("Scan first, do not open.", ""),
         ("Press the trigger.", "ok"),
     ]
-    body += _lines(view["note"], "warn")[: ROWS - 2 - len(body)]
+    body += _cut(_lines(view["note"], "warn"), ROWS - 2 - len(body))
     while len(body) < ROWS - 2:
         body.append(("", ""))
     return body + [("NEXT: packaging", "dim")]
@@ -127,12 +152,14 @@ def _saved(view):
 # verdict: the verdict message; page
 def _verdict(view):
     verdict = view["verdict"]
-    body = verdict_lines(verdict)
     size = ROWS - 3
-    pages = (len(body) + size - 1) // size
-    page = view["page"] % max(1, pages)
+    pages = (sum(1 for _ in _verdict_lines(verdict)) + size - 1) // size
+    page = view["page"] % pages
     word, style = VERDICT_WORDS.get(verdict["verdict"], ("UNKNOWN ANSWER", "warn"))
-    shown = [(word, style)] + body[page * size : (page + 1) * size]
+    shown = [(word, style)]
+    for at, line in enumerate(_verdict_lines(verdict)):
+        if at // size == page:
+            shown.append(line)
     while len(shown) < ROWS - 2:
         shown.append(("", ""))
     more = "NEXT: page {}/{}  ".format(page + 1, pages) if pages > 1 else ""
@@ -141,15 +168,20 @@ def _verdict(view):
 
 # Everything below the verdict's word: what it is, the danger, what to do, that it is presumptive.
 def verdict_lines(verdict):
-    lines = _lines(verdict["title"], "title")
-    lines += _lines(verdict["hazard"]["title"], "bad")
-    for text in verdict["hazard"]["lines"][:4]:
-        lines += _lines(text, "warn")
-    lines += _lines(verdict["do_next"], "ok")
-    for text in verdict["reasons"]:
-        lines += _lines(text, "")
-    lines += _lines("Presumptive. Confirm in a laboratory.", "dim")
-    return lines
+    return list(_verdict_lines(verdict))
+
+
+# One line at a time: a long verdict has more lines than a heap in pieces has room for.
+def _verdict_lines(verdict):
+    hazard = verdict["hazard"]
+    texts = [(verdict["title"], "title"), (hazard["title"], "bad")]
+    texts += [(text, "warn") for text in hazard["lines"][:4]]
+    texts.append((verdict["do_next"], "ok"))
+    texts += [(text, "") for text in verdict["reasons"]]
+    texts.append(("Presumptive. Confirm in a laboratory.", "dim"))
+    for text, style in texts:
+        for line in _wrapped(text):
+            yield line, style
 
 
 # what, do_next
@@ -167,7 +199,7 @@ def _fault(view):
 def _with_advice(body, do_next, footer):
     advice = _lines(do_next, "ok")
     room = ROWS - 1 - (1 if footer else 0)
-    body = body[: max(1, room - len(advice))] + advice
+    body = _cut(body, max(1, room - len(advice))) + advice
     body = body[:room]
     if not footer:
         return body

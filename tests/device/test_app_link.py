@@ -153,6 +153,39 @@ def test_saved_then_delivered_then_the_verdict(bench, host):
     assert not [path for path in bench.end() if path.endswith(".rec")]
 
 
+def long_verdict(reason="because of this "):
+    return {
+        "verdict": "mixture",
+        "title": "T " * 100,
+        "substances": [{"id": f"s{n}", "name": "n" * 100, "share_permille": 1} for n in range(16)],
+        "hazard": {"id": "h", "title": "H " * 100, "lines": ["l " * 100] * 4},
+        "do_next": "d " * 250,
+        "reasons": [(reason * 30)[:300].strip()] * 32,
+        "time_ms": 1,
+    }
+
+
+def test_the_longest_verdict_is_shown_and_the_next_measurement_has_its_memory(bench, host):
+    bench.press()
+    message, sealed = host.next("measurement")
+    host.receipt(message, sealed)
+    host.send("verdict", 1, seq=1, **long_verdict())
+    bench.wait_log("verdict")
+    bench.wait_screen("NEXT: page 1/")
+    pages = int(bench.screen.split("page 1/")[1].split()[0])
+    shown = ""
+    for page in range(1, pages + 1):
+        shown += bench.wait_screen(f"page {page}/{pages}").replace("\n", " ")
+        bench.press(2)
+    assert "because of this" in shown
+    assert "host's page" in shown
+    assert "Presumptive" in shown
+    bench.press()
+    bench.wait_log("saved", 2)
+    assert not bench.logs("fault")
+    assert not bench.logs("link_error")
+
+
 def test_a_receipt_for_other_bytes_frees_nothing(bench, host):
     bench.press()
     message, sealed = host.next("measurement")

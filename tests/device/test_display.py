@@ -143,6 +143,15 @@ def test_a_verdict_says_hazard_advice_and_presumptive():
     assert "Presumptive" in shown
 
 
+def test_what_is_cut_says_so():
+    rows = display.rows(view(screen="ready", packaging="a very long name of a packaging"))
+    assert rows[2][0] == "Packaging: a very long n.."
+    rows = display.rows(view(screen="ready", note="Measurement 3-12: " + "caffeine with much " * 5))
+    assert [text for text, style in rows if style == "warn"][-1].endswith(" ..")
+    rows = display.rows(view(screen="ready", note="Measurement 3-12: Caffeine"))
+    assert ".." not in text(rows)
+
+
 def test_saved_delivered_and_kept_are_told_apart():
     saved = text(display.rows(view(screen="saved", record="r", delivery="saved", flags=[])))
     delivered = text(display.rows(view(screen="saved", record="r", delivery="delivered", flags=[])))
