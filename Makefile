@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# An environment holds its own path and that of its Python: moved, copied or without it, it is no use.
+STALE  := $(shell test ! -s $(READY) || { test "$$(cat $(READY))" = "$$(pwd -P)" && $(BIN)/python -c ''; } 2>/dev/null || echo stale)
 
-.PHONY: help setup run test demo chaos lint types native-check library bench docs clean
+.PHONY: stale help setup run test demo chaos lint types native-check library bench docs clean
 .DEFAULT_GOAL := help
 
 help:            ## This list
@@ -12,12 +14,13 @@ help:            ## This list
 
 setup: $(READY)  ## Environment with everything, and the C kernel
 
-$(READY): pyproject.toml setup.py constraints.txt native/fa_match.c native/fa_match.h native/ffi_build.py
+$(READY): pyproject.toml setup.py constraints.txt native/fa_match.c native/fa_match.h native/ffi_build.py $(STALE)
 	@$(PYTHON) .ci/check_machine.py
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -z "$(STALE)" && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing into $(VENV) (about a minute the first time) …"
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sim,dev]'
-	@touch $(READY)
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sim,dev]' \
+		|| { echo "fieldassay cannot be set up: pip says why above. It needs a package index: look at network, proxy (HTTPS_PROXY) or mirror (PIP_INDEX_URL), and type make again." >&2; exit 1; }
+	@pwd -P > $(READY)
 
 library: $(READY)  ## Fetch (once) and convert the reference spectra
 	@$(BIN)/fieldassay library build

@@ -7,8 +7,8 @@ import sysconfig
 from pathlib import Path
 
 
-def missing() -> list[str]:
-    """One sentence per thing that `make setup` cannot do without."""
+def missing() -> "list[str]":
+    """One sentence per thing that `make setup` cannot do without; runs on any Python 3."""
     found = []
     if sys.version_info < (3, 11):  # noqa: UP036 - runs on the Python that is there
         found.append(
