@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
+import os
 import sys
 
 from fieldassay import __version__
@@ -51,13 +53,20 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     command = words[0] if words else ""  # before it there are only options that end the program
     args = build_parser(only=command).parse_args(words)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name may be of another encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return int(args.run(args))
+        status = int(args.run(args))
+        sys.stdout.flush()
     except FieldassayError as error:
         print(f"{error.code}: {error.what}\n  {error.do_next}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # the reader has seen enough, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         return 130
+    return status
 
 
 if __name__ == "__main__":

@@ -302,6 +302,8 @@ class Store:
         Raises:
             RecordError: `record_missing`.
         """
+        if not record_id.isascii():  # ids are; and SQLite takes no half characters
+            raise _missing(record_id)
         with self._reading() as db:
             row = db.execute(f"{_SUMMARY} WHERE m.record_id = ?", (record_id,)).fetchone()
             if row is None:

@@ -27,6 +27,7 @@ KEYS = [
     "file", "verdict", "substances", "candidates", "quality", "reasons", "do_next", "hazard_card",
     "library", "algorithm", "notes",
 ]  # fmt: skip
+CLI = [sys.executable, "-c", "import sys; from fieldassay.cli import main; sys.exit(main())"]
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str]:
@@ -175,6 +176,48 @@ def test_what_is_no_readable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert code(tmp_path / "big.csv") == "file_too_large"
 
 
+def test_what_a_folder_or_name_hides_is_told_and_the_rest_done(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, folder: Path, library_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    (tmp_path / "only" / "named.csv").mkdir(parents=True)
+    (folder / "gone.csv").symlink_to("nowhere")
+    locked = folder / "locked.csv"
+    locked.write_bytes(b"1,2\n")
+    real = os.stat
+
+    def refuse(path: Any, *args: Any, **more: Any) -> os.stat_result:  # root may read everything
+        if Path(path).name == locked.name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *args, **more)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    status, output = run(
+        capsys, "--json", "--library", library_path, "x" * 300, locked, tmp_path / "only", folder
+    )
+    found = [(Path(f["file"]).name, f.get("error", {}).get("code")) for f in lines_of(output)]
+    assert status == 1
+    assert found == [
+        ("x" * 300, "file_unreadable"), ("locked.csv", "file_unreadable"), ("only", "folder_empty"),
+        ("a.csv", None), ("b.jdx", None), ("d.spc", "file_truncated"), ("c.CSV", None),
+        ("gone.csv", "file_missing"), ("locked.csv", "file_unreadable"),
+    ]  # fmt: skip
+
+
+def test_a_name_in_another_encoding_is_shown(folder: Path, library_path: Path) -> None:
+    name = os.fsencode(folder) + b"/\xff.csv"
+    Path(os.fsdecode(name)).write_bytes((folder / "a.csv").read_bytes())
+    for option, shown in (("--json", b"/\\udcff.csv"), ("--excitation-nm=785", b"/\\udcff.csv")):
+        done = subprocess.run(
+            [*CLI, "identify", "--library", str(library_path), option, name],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert shown in done.stdout
+
+
 def test_a_missing_library_is_built_once_and_said(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     folder: Path, library_path: Path,
@@ -224,14 +267,9 @@ def test_progress_goes_to_a_terminal_only(
 
 def test_a_closed_pipe_ends_quietly(folder: Path, library_path: Path) -> None:
     """`fieldassay identify … | head -1`, as its own process."""
-    program = (
-        "import argparse, sys\nfrom fieldassay.commands import identify\n"
-        "p = argparse.ArgumentParser(); identify.add_arguments(p)\n"
-        "sys.exit(identify.run(p.parse_args(sys.argv[1:])))"
-    )
     many = [str(folder / "a.csv")] * 40
     with subprocess.Popen(
-        [sys.executable, "-c", program, "--json", "--library", str(library_path), *many],
+        [*CLI, "identify", "--json", "--library", str(library_path), *many],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:

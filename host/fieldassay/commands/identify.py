@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
@@ -75,9 +74,6 @@ def run(args: argparse.Namespace) -> int:
                 print("\n".join(human(path, spectrum, found, cards)), flush=True)
         if not args.json:
             print(PRESUMPTIVE)
-    except BrokenPipeError:  # the reader has seen enough, as in `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     finally:
         if progress:
             print(file=sys.stderr)
@@ -87,13 +83,19 @@ def run(args: argparse.Namespace) -> int:
 def expand(paths: Sequence[Path]) -> Iterator[Path]:
     """The files named, and those with a known extension in the folders named, in sorted order."""
     for path in paths:
-        if not path.is_dir():
+        if not _is_folder(path):
             yield path
             continue
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in formats.EXTENSIONS)
-        yield from (p for p in inside if p.is_file())
-        if not inside:
-            yield path  # reading it gives the error that says so
+        known = sorted(p for p in path.rglob("*") if p.suffix.lower() in formats.EXTENSIONS)
+        inside = [p for p in known if not _is_folder(p)]
+        yield from inside or [path]  # reading a folder gives the error that says so
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # not to be looked at: reading it gives the error that says so
+        return False
 
 
 def identify_file(

@@ -162,8 +162,10 @@ def _frame(record: Record) -> Frame:
 def _verify(args: argparse.Namespace, store: Store, registry: UnitRegistry) -> int:
     failed = checked = 0
     for record_id in args.record or _all_ids(store):
-        record = store.record(record_id)
-        problem = _problem(record, registry)
+        try:
+            problem = _problem(store.record(record_id), registry)
+        except RecordError as error:  # the others are checked all the same
+            problem = error
         checked += 1
         failed += problem is not None
         if problem is not None:

@@ -1,7 +1,7 @@
 """The cubic spline through measured points, as `scipy.interpolate.CubicSpline` draws it.
 
 Here because importing scipy.interpolate takes as long as seven identifications; a test holds the
-two together bit for bit.
+two together to the last digits.
 """
 
 from __future__ import annotations

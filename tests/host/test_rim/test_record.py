@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +145,31 @@ def test_verify_finds_bytes_changed_together_with_their_hash(
     )
     assert cli.main(["record", "verify"]) == 1
     assert "unit-1-1-2: bad_mac: " in capsys.readouterr().out
+
+
+def test_verify_goes_on_after_a_record_that_is_not_there(
+    filled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = ["unit-1-1-9", "", "\udcff", "../x", "unit-1-1-1 ", "ä"]
+    assert cli.main(["record", "verify", *odd, "unit-1-1-1"]) == 1
+    out = capsys.readouterr().out
+    assert out.count(": record_missing: ") == len(odd)
+    assert out.endswith("7 records checked, 6 failed\n")
+
+
+def test_a_reader_that_stops_reading_ends_it_quietly(filled: Path) -> None:
+    """`fieldassay record list | true`: nothing is read, and the output fits the pipe's buffer."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = "import sys; from fieldassay.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "record", "list"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_without_a_store_the_error_says_what_to_do(
