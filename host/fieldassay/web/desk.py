@@ -111,9 +111,14 @@ class Desk:
         record = self.record(record_id)
         frame = Frame.from_message(record.sealed, self.parts(record)[0])
         spectrum, identification = identify.identify_frame(frame, self.library)
+        if identification.candidates:
+            overlay = identify.overlay(spectrum, self.library, identification)
+        else:  # like no reference at all, such as a detector at full scale everywhere
+            measured = {"axis_cm1": spectrum.axis.values, "measured": spectrum.intensity}
+            overlay = {**measured, "fit": [], "references": []}
         return {
             "id": record_id,
-            **plot_json(identify.overlay(spectrum, self.library, identification)),
+            **plot_json(overlay),
             "verdict": identification.verdict.kind,
             "library": identification.library,
             "algorithm": identification.algorithm,

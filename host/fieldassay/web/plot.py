@@ -81,7 +81,8 @@ def plot_json(overlay: Mapping[str, Any]) -> dict[str, Any]:
     """The overlay of `identify.overlay`, scaled to the highest measured value, with its bands.
 
     Args:
-        overlay: Equal-length lists `axis_cm1`, `measured`, `fit`; `references`: name and values.
+        overlay: Equal-length lists `axis_cm1`, `measured`, `fit` (empty if nothing explains it);
+            `references`: name and values.
     """
     axis = np.asarray(overlay["axis_cm1"], dtype=np.float64)
     measured = np.asarray(overlay["measured"], dtype=np.float64)
@@ -98,5 +99,5 @@ def plot_json(overlay: Mapping[str, Any]) -> dict[str, Any]:
             }
             for reference in list(overlay["references"])[:REFERENCES]
         ],
-        "bands": bands(axis, measured, fit if fit.size else np.zeros_like(measured)),
+        "bands": bands(axis, measured, fit if fit.size else np.full_like(measured, np.nan)),
     }

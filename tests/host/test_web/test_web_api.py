@@ -118,6 +118,21 @@ def test_spectrum_is_one_axis_small_and_strict_json(bench: Any, client: Any) -> 
     assert int(answer.headers["content-length"]) < 40_000
 
 
+def test_a_detector_at_full_scale_everywhere_is_drawn_without_a_reference(
+    bench: Any, client: Any
+) -> None:
+    import numpy as np
+
+    record_id = bench.identify(
+        (np.full(2048, 65_535.0), np.full(2048, 900.0)), flags=["saturated"], saturated_pixels=2048
+    )
+    data = client.get(f"/api/measurements/{record_id}/spectrum").json()
+    assert data["verdict"] == "inconclusive"
+    assert (data["fit"], data["references"], data["bands"]) == ([], [], [])
+    assert set(data["measured"]) == {1.0}
+    assert len(data["axis_cm1"]) == 2048
+
+
 def test_bands_are_where_the_counts_have_them(bench: Any, client: Any) -> None:
     import numpy as np
 
