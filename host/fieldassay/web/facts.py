@@ -90,5 +90,7 @@ def _quality_value(name: str, value: object) -> str:
         return text("yes" if value else "no")
     unit_name = next((u for ending, u in _UNITS.items() if name.endswith(ending)), "")
     values: Iterable[object] = value if isinstance(value, list | tuple) else (value,)
-    shown = " – ".join(f"{v:g}" if isinstance(v, int | float) else str(v) for v in values)
+    shown = " – ".join(
+        f"{float(f'{v:.4g}'):g}" if isinstance(v, int | float) else str(v) for v in values
+    )
     return f"{shown} {unit_name}".strip()

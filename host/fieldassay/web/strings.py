@@ -19,7 +19,7 @@ ENGLISH: dict[str, str] = {
     # List
     "live_title": "Measurements",
     "live_empty": "No measurement yet. Press the trigger on a unit.",
-    "new_result": "New result from {unit}: {verdict}. {title}",
+    "new_result": "New result {number} from {unit}: {verdict}. {title}",
     "older": "Older measurements",
     "newest": "Back to the newest",
     "units_title": "Units",
@@ -93,6 +93,11 @@ ENGLISH: dict[str, str] = {
     "quality_axis_shift_cm1": "Axis shift",
     "quality_saturated": "Detector saturated",
     "quality_range_cm1": "Compared range",
+    "quality_agreement": "Agreement (0 to 1)",
+    "quality_bands": "Effective bands",
+    "quality_background_ratio": "Background per band height",
+    "quality_informative_columns": "Points with signal",
+    "quality_spikes_removed": "Cosmic rays removed",
     "instrument": "Instrument",
     "evidence": "Raw record",
     "evidence_intro": "The exact bytes received from the unit. The unit was told the same hash in "

@@ -216,6 +216,8 @@ def test_no_word_is_left_unused() -> None:
         "interlock_",
     ]
     families += ["quality_snr", "quality_axis", "quality_saturated", "quality_range"]
+    families += ["quality_agreement", "quality_bands", "quality_background", "quality_informative"]
+    families += ["quality_spikes"]
     keys = [key for key in strings.ENGLISH if not key.startswith(tuple(families))]
     assert [key for key in keys if sources.count(f'"{key}"') < 2] == []
 

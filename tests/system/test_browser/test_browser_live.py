@@ -17,6 +17,13 @@ SMALL_TARGETS = """() => [...document.querySelectorAll("a, button, summary, sele
   .filter(([, box]) => box.height < 44 || box.width < 44)
   .map(([html]) => html)"""
 
+HEARD = """() => {
+  const place = document.getElementById("announce");
+  window.heard = [];
+  new MutationObserver(() => window.heard.push(place.textContent))
+    .observe(place, { childList: true, characterData: true, subtree: true });
+}"""
+
 
 def rows(page: Any) -> list[str]:
     found: list[str] = page.eval_on_selector_all(
@@ -54,13 +61,30 @@ def test_a_new_verdict_is_announced_once_to_screen_readers(
     page = open_page()
     assert page.inner_text("#announce") == ""
     assert page.get_attribute("#announce", "aria-live") == "assertive"
+    page.evaluate(HEARD)
     bench.add("out_of_library")
     expect(page.locator("#announce")).to_contain_text("Not in the library", timeout=60_000)
-    page.evaluate("document.getElementById('announce').textContent = ''")
     bench.state()
     bench.add(None)
     page.wait_for_selector("#measurements li[data-kind=pending]")
-    assert page.inner_text("#announce") == ""
+    assert len(page.evaluate("window.heard")) == 1
+
+
+def test_equal_results_are_told_apart_and_none_is_lost_when_several_come_at_once(
+    bench: Any, server: Any, open_page: Callable[..., Any]
+) -> None:
+    page = open_page()
+    page.evaluate(HEARD)
+    server.stop()
+    first, second = bench.add("match"), bench.add("match")
+    third = bench.add("inconclusive")
+    server.start()
+    page.wait_for_selector(f"#measurements li[data-id='{third}']")
+    (heard,) = page.evaluate("window.heard")
+    said = [heard.index(record_id.removeprefix("unit-a-")) for record_id in (first, second, third)]
+    assert said == sorted(said)  # in the order in which they came
+    why = page.inner_text(f"#measurements li[data-id='{third}'] .reason")
+    assert heard.endswith(why)  # without a name, the reason
 
 
 def test_units_and_quarantine_follow_too_and_an_open_form_is_left_alone(

@@ -82,6 +82,10 @@ def test_the_banner_is_large_and_says_word_and_presumptive(
     assert "Presumptive: confirm in a laboratory." in page.inner_text(".banner")
     box = page.locator(".banner").bounding_box()
     assert box["y"] + box["height"] < 740  # the whole verdict without scrolling
+    lines = page.locator(".hazard > ul li")
+    assert lines.count() >= 1
+    box = lines.last.bounding_box()
+    assert box["y"] + box["height"] < 740  # and the first lines of the hazard card with it
     assert page.said == []
 
 
@@ -106,6 +110,17 @@ def test_contrast_holds_in_both_themes(
         rest = page.evaluate(CONTRAST, f"{TEXTS}, .button, button, summary, footer, #connection")
         assert len(rest) > 40
         assert min(rest)[0] >= 4.5, min(rest)
+
+
+def test_local_and_utc_time_are_both_shown_without_a_pointer(
+    bench: Any, open_page: Callable[..., Any]
+) -> None:
+    record_id = bench.add("match", time_ms=1_764_000_000_000)
+    page = open_record(open_page, record_id, timezone_id="Asia/Kathmandu", locale="en-GB")
+    taken = page.locator("[aria-labelledby=instrument-title] dd").first
+    assert taken.inner_text().split("\n") == ["24 Nov 2025, 21:45:00", "2025-11-24 16:00:00 UTC"]
+    page.goto(page.url.replace(record_id, bench.add("match", time_ms=0, clock="unset")))
+    expect(taken).to_have_text("Clock of the unit not set", timeout=60_000)
 
 
 def test_the_plot_draws_measured_fit_and_reference_of_a_real_spectrum(

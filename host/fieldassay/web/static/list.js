@@ -28,11 +28,18 @@ function rowFor(measurement) {
   return row;
 }
 
-function announce(measurement) {
-  if (announced.has(measurement.id) || measurement.shown.style === "pending") return;
-  announced.add(measurement.id);
-  const { unit, word, title } = measurement.shown;
-  document.getElementById("announce").textContent = t("new_result", { unit, verdict: word, title });
+// All new results in one text: a second text would push the first away before it is spoken. The number keeps equal
+// results apart, as a reader may pass over the text it has just spoken.
+function announce(measurements) {
+  const fresh = measurements.filter((m) => m.shown.style !== "pending" && !announced.has(m.id)).reverse();
+  if (fresh.length === 0) return;
+  document.getElementById("announce").textContent = fresh
+    .map(({ id, boot, seq, shown }) => {
+      announced.add(id);
+      const { unit, word, title, reason } = shown;
+      return t("new_result", { unit, number: `${boot}-${seq}`, verdict: word, title: title || reason });
+    })
+    .join(" ");
 }
 
 const refreshRows = coalesce(async () => {
@@ -45,7 +52,7 @@ const refreshRows = coalesce(async () => {
     else list.insertBefore(row, place);
   }
   while (list.children.length > KEEP_ROWS) list.lastElementChild.remove();
-  for (const measurement of [...measurements].reverse()) announce(measurement);
+  announce(measurements);
   document.getElementById("empty").hidden = list.children.length > 0;
   const older = document.getElementById("older");
   const last = list.lastElementChild?.dataset.number ?? "0";
