@@ -116,7 +116,8 @@ function draw(state) {
   setText($("violations"), broken ? state.violations.map((v) => v.rule).join(", ") : `none, ${state.laser_fired} fired`);
   $("violations").classList.toggle("bad", broken > 0);
   drawEvents(state.events);
-  lastEvent = state.last_event;
+  // A simulator that was started again counts from 1: ask for all of its events the next time.
+  lastEvent = state.last_event < lastEvent ? 0 : state.last_event;
 }
 
 function radio(group, value, title, key) {
@@ -153,7 +154,8 @@ async function poll() {
     if ($("trouble").dataset.lost) { trouble(""); delete $("trouble").dataset.lost; }
   } catch (error) {
     $("trouble").dataset.lost = "1";
-    trouble(`The simulator does not answer. ${error.message}`);
+    $("display").classList.add("off");
+    trouble(`The simulator does not answer (${error.message}). Start it again; this page goes on by itself.`);
   }
   setTimeout(poll, POLL_MS);
 }
@@ -183,4 +185,4 @@ document.addEventListener("keydown", (e) => {
   else if (key === "l") $("lid").click();
   else if (key === "k") $("key").click();
 });
-start().catch((error) => trouble(`The simulator does not answer. ${error.message}`));
+start().catch((error) => trouble(`The simulator does not answer (${error.message}). Start it, then reload this page.`));
