@@ -69,6 +69,7 @@ async def _run(
     world = await module.World(folder, library, mosquitto, seed).start()
     harm: collections.Counter[str] = collections.Counter()
     chance = random.Random(seed)
+    checked = 0
     try:
         await module.until("all units have booted", lambda: len(world.said("boot")) >= 3)
         officers = [
@@ -83,6 +84,7 @@ async def _run(
             await asyncio.sleep(chance.uniform(0.5, 2.0))
             delivered = world.keys_of("delivered")  # read before the store: the store may only grow
             assert delivered.items() <= world.stored().items()
+            checked += len(delivered)
         for officer in officers:
             officer.cancel()
         await asyncio.gather(*officers, return_exceptions=True)
@@ -93,7 +95,7 @@ async def _run(
         )
         await module.until("everything has a verdict", lambda: world.without_verdict() == 0)
         if world.host_ended:
-            harm["host ended on a full disk and was started again"] = world.host_ended
+            harm["host ended on a full disk and was started again"] = len(world.host_ended)
         for event in world.struck:
             harm[f"connection: {event['fault']}"] += 1
         saved, stored = world.keys_of("saved"), world.stored()
@@ -104,6 +106,10 @@ async def _run(
             "delivered": world.keys_of("delivered"),
             "quarantined": world.quarantined(),
             "violations": [v.as_dict() for unit in world.units for v in unit.audit.violations],
+            "host_ended": world.host_ended,
+            "host_said": (folder / "host.log").read_text(encoding="utf-8", errors="replace"),
+            "crashes": sum(unit.crashes for unit in world.units),
+            "checked": checked,
             "power_cuts": sum(unit.power_cuts for unit in world.units),
         }
     finally:
@@ -126,9 +132,13 @@ def test_nothing_is_lost_or_doubled(
         f"shown as delivered, {result['quarantined']} quarantined"
     )
     assert len(saved) >= 3, "the units hardly measured: the run proves nothing"
+    assert result["checked"] >= 3, "nothing was shown as delivered while harm was done"
     assert saved.items() <= stored.items()
     # A cut between the rename and the log line leaves a saved measurement without the line.
     assert len(stored) - len(saved) <= result["power_cuts"]
     assert result["delivered"].items() <= stored.items()
     assert result["quarantined"] == 0
     assert result["violations"] == []
+    assert result["crashes"] == 0, "a firmware ended by itself"
+    assert set(result["host_ended"]) <= {"full disk"}, "the host ended without having a reason"
+    assert "Traceback" not in result["host_said"]

@@ -76,7 +76,8 @@ class World:
         self.host: subprocess.Popen[bytes] | None = None
         self.units: list[Unit] = []
         self.struck: list[dict[str, object]] = []
-        self.host_ended = 0
+        self.host_ended: list[str] = []  # why, each time it ended by itself
+        self._disk_full_until = 0.0
         self._manager: asyncio.Task[None] | None = None
         self._servers: list[asyncio.Server] = []
         self._logs: list[Any] = []
@@ -141,7 +142,8 @@ class World:
             await asyncio.sleep(0.3)
             host = self.host
             if host is not None and host.poll() is not None:
-                self.host_ended += 1
+                full = time.monotonic() < self._disk_full_until
+                self.host_ended.append("full disk" if full else f"status {host.returncode}")
                 self.start_host()
 
     async def stop(self) -> None:
@@ -226,6 +228,7 @@ class World:
         with contextlib.suppress(ProcessLookupError):  # it had ended by itself
             _, hard = resource.prlimit(host.pid, resource.RLIMIT_FSIZE)
             resource.prlimit(host.pid, resource.RLIMIT_FSIZE, (max(min(sizes), 1), hard))
+            self._disk_full_until = time.monotonic() + for_s + 2.0  # it notices a little later
             await asyncio.sleep(for_s)
             resource.prlimit(host.pid, resource.RLIMIT_FSIZE, (hard, hard))
 
