@@ -11,10 +11,11 @@ POWER_LIMIT_UW = 500_000
 
 
 class Timeline:
-    """A value that changes in steps, and its mean over any span of the last changes."""
+    """A value that changes in steps: its integral since the start, its mean over recent spans."""
 
     def __init__(self, value: float = 0.0) -> None:
-        self._steps: deque[tuple[float, float]] = deque([(float("-inf"), value)], maxlen=512)
+        # From when, the value from then on, and the integral up to then.
+        self._steps: deque[tuple[float, float, float]] = deque([(0.0, value, 0.0)], maxlen=512)
 
     @property
     def value(self) -> float:
@@ -24,20 +25,19 @@ class Timeline:
     def set(self, at_ms: float, value: float) -> None:
         """From `at_ms` on it is `value`; earlier than the last step counts as the last step."""
         if value != self.value:
-            self._steps.append((max(at_ms, self._steps[-1][0]), value))
+            at_ms = max(at_ms, self._steps[-1][0])
+            self._steps.append((at_ms, value, self.until(at_ms)))
+
+    def until(self, at_ms: float) -> float:
+        """Value times ms from the start to `at_ms`, which is within the last 512 changes."""
+        for start, value, before in reversed(self._steps):
+            if start <= at_ms:
+                return before + value * (at_ms - start)
+        return self._steps[0][2]
 
     def integral(self, from_ms: float, to_ms: float) -> float:
         """Value times ms over the span."""
-        total = 0.0
-        end = float("inf")
-        for start, value in reversed(self._steps):
-            overlap = min(end, to_ms) - max(start, from_ms)
-            if overlap > 0:
-                total += value * overlap
-            if start <= from_ms:
-                break
-            end = start
-        return total
+        return self.until(to_ms) - self.until(from_ms)
 
     def mean(self, from_ms: float, to_ms: float) -> float:
         """Mean value over the span; 0 for an empty one."""

@@ -98,7 +98,7 @@ class Hardware:
         self._room = Timeline(self._room_level())
         self._fingers = Fingers()
         self._exposure: Exposure | None = None
-        self._placed_at_ms = now_ms()
+        self._light_before = 0.0  # the laser's mW times ms before this sample was placed
         self._clock_offset_ms: int | None = None
         self._ops: dict[str, Callable[..., Any]] = {
             name.removeprefix("op_"): getattr(self, name) for name in dir(self) if name[:3] == "op_"
@@ -117,7 +117,7 @@ class Hardware:
     def place(self, sample: Sample | None, package: Package) -> None:
         """Put another sample under the probe; its spot has seen no light yet."""
         self.condition.sample, self.condition.package = sample, package
-        self._placed_at_ms = self._now()
+        self._light_before = self.laser.output_mw.until(self._now())
         self._emit("place", {"sample": sample.id if sample else "", "packaging": package.kind})
 
     def set_interlock(
@@ -319,7 +319,7 @@ class Hardware:
         if state.detector_saturated:
             light = light + 1e9
         if mean_mw > 0 and state.package is not None:
-            dose_j = self.laser.output_mw.integral(self._placed_at_ms, exposure.from_ms) * 1e-6
+            dose_j = (self.laser.output_mw.until(exposure.from_ms) - self._light_before) * 1e-6
             light = light + mean_mw * optics.laser_light(
                 self.instrument, state.sample, state.package, dose_j, degc
             )

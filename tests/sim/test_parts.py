@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from fieldassay_sim.bus import Refused
 from fieldassay_sim.fingers import Fingers
 from fieldassay_sim.laser import Laser, Timeline
+from fieldassay_sim.samples import Fluorescence
 
 
 def counts(hardware, clock, exposure_us=100_000):
@@ -186,3 +188,26 @@ def test_the_laser_power_is_limited():
     laser = Laser()
     laser.set_power(0, 10**9)
     assert laser.power_uw == 500_000
+
+
+def test_a_bleached_spot_stays_bleached_after_many_shots_and_a_new_spot_glows(
+    hardware, clock, one_band, no_package
+):
+    glowing = replace(one_band, fluorescence=Fluorescence(rate_per_ms=50.0, bleach_j=1.0))
+    hardware.place(glowing, no_package)
+
+    def shot():
+        hardware.handle("laser_power", [100_000])
+        hardware.handle("laser_fire", [100])
+        hardware.handle("expose_start", [50_000])
+        clock.ms += 50.0
+        hardware.handle("expose_ready", [])
+        counts = hardware.handle("expose_read", [])
+        hardware.handle("laser_off", [])
+        clock.ms += 50.0
+        return float(np.frombuffer(counts.data, "<u2").astype(float).mean())
+
+    levels = [shot() for _ in range(900)]  # 4.5 J
+    assert levels[899] < levels[400] < levels[100] < levels[0]
+    hardware.place(glowing, no_package)
+    assert shot() == pytest.approx(levels[0], rel=0.01)
