@@ -68,6 +68,7 @@ class App:
             self._on_receipt,
             self._on_command,
             self.status.log,
+            quiet=self._is_lit,
         )
         self._guard_ms = time.ticks_ms()
         self._go = asyncio.Event()
@@ -124,8 +125,10 @@ class App:
                 self.status.buzz("fault")
             fault_told = reason
             self._read_buttons()
-            if self._early and state == machine.SAFE:
-                self._trigger()
+            if self._early and state != machine.COOLDOWN:
+                self._early = False  # what the pause led to instead needs a press of its own
+                if state == machine.SAFE:
+                    self._trigger()
             self._tell_state()
             self._guard_ms = time.ticks_ms()
             idle = state in (machine.SAFE, machine.FAULT, machine.OFF) and not self._busy
@@ -152,6 +155,10 @@ class App:
         elif pressed & OK:
             self.officer.press_ok()
             self._show()
+
+    # The laser is on or about to be: the guard must not wait for anything.
+    def _is_lit(self):
+        return self.laser.on or self.interlock.state in (machine.ARMED, machine.EMITTING)
 
     def _stop(self, code):
         if self.acquirer.phase:
@@ -246,8 +253,8 @@ class App:
             self.officer,
             self.status.battery(),
         )
+        self.seq = number[1]  # spent even if the flash fails: it may have kept these bytes
         digest = self._append(number, message)
-        self.seq = number[1]
         self.status.count("measured")
         self.officer.saved(number, message["flags"])
         self.link.measured(number[0], number[1])

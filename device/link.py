@@ -16,21 +16,20 @@ import time
 
 import mqtt
 from backoff import Backoff
-from fieldassay_wire import WireError, mac0, messages, topics
+from fieldassay_wire import mac0, messages, topics
+from inbox import Inbox
 from micropython import const
 
 _BACKLOG_SLOTS = const(4)  # measurements of the backlog that wait for a receipt at the same time
 _SLOTS_MAX = const(8)  # the same with the newly measured ones
 _TRIES = const(5)  # connections lost while sending one measurement; then others get their turn
-_INBOX_MAX = const(48)
 _BLOCK = const(1024)
 _IDLE_MS = const(20)  # longest pause between two looks at the socket
 _AWAIT_MS = const(5)  # the same while a receipt or verdict is expected
 _STABLE_MS = const(10000)  # a connection that lived so long was a good one
 
 
-# A measurement under way. `due`: ticks when its receipt is overdue, None until the PUBACK may
-# come.
+# A measurement under way. `due`: ticks when its receipt is overdue, None until the PUBACK may come.
 class _Slot:
     def __init__(self, boot, seq, publication):
         self.boot = boot
@@ -44,7 +43,8 @@ class Link:
     # settings: the checked dict. spool: see spool.py. key: the unit's 32 bytes. state() gives the
     # fields of a state message that the app knows (state, interlock, fault, battery_mv, time_ms,
     # clock, firmware). on_receipt, on_verdict, on_command(message) are called with a checked
-    # message dict, from inside run(): they must return soon. log(kind, details).
+    # message dict, from inside run(): they must return soon. log(kind, details). While quiet() is
+    # true (the laser is or will be on) nothing that may block is begun: no connection, no flash.
     def __init__(
         self,
         settings,
@@ -61,6 +61,7 @@ class Link:
         receipt_timeout_max_ms=300000,
         timeout_ms=5000,
         keepalive_s=30,
+        quiet=lambda: False,
     ):
         self.unit = settings["unit"]
         self.online = False
@@ -71,6 +72,7 @@ class Link:
         self._state = state
         self._on = {"verdict": on_verdict, "receipt": on_receipt, "command": on_command}
         self._log = log
+        self._quiet = quiet
         self._receipt_timeout_ms = receipt_timeout_ms
         self._patience = Backoff(
             receipt_timeout_ms * 2, receipt_timeout_max_ms, receipt_timeout_max_ms
@@ -80,7 +82,7 @@ class Link:
         self._backoff = Backoff()
         self._slots = []
         self._fresh = []
-        self._inbox = []
+        self._inbox = Inbox(self.unit, key, self._on, self._drop)
         self._cursor = (-1, -1)
         self._n = 0
         self._command_n = -1
@@ -98,12 +100,15 @@ class Link:
         self._client = mqtt.Client(
             lambda: board.open_socket(broker["host"], broker["port"], tls),
             self.unit,
-            self._message,
+            self._inbox.message,
             broker["user"],
             broker["password"],
             keepalive_s,
             timeout_ms,
         )
+        self._client.full = self._inbox.full
+        self._client.hold = quiet
+        self._client.between = self._open_inbox
 
     # --- called by the app -----------------------------------------------------------------------
 
@@ -128,6 +133,9 @@ class Link:
     # The task. Returns only after stop().
     async def run(self):
         while not self._stopping:
+            if self._quiet():
+                await asyncio.sleep_ms(_IDLE_MS)
+                continue
             started = time.ticks_ms()
             try:
                 await self._session()
@@ -138,6 +146,8 @@ class Link:
                     self._clean = True
                 self._note("link_down", {"code": e.code, "what": e.what})
             except Exception as e:
+                if isinstance(e, MemoryError):
+                    self._clean = True
                 self._note("link_error", {"code": type(e).__name__, "what": str(e)})
                 gc.collect()
             finally:
@@ -158,8 +168,7 @@ class Link:
                 return
             await asyncio.sleep_ms(min(wait_ms, 50))
 
-    # --- one connection
-    # ---------------------------------------------------------------------------
+    # --- one connection --------------------------------------------------------------------------
 
     async def _session(self):
         client = self._client
@@ -213,7 +222,7 @@ class Link:
             self._state_changed = False
             await self._send_state(None)
             return True
-        slot = self._next_slot()
+        slot = None if self._quiet() else self._next_slot()
         if slot is not None:
             slot.connection = self._connection
             self._count("resent" if slot.publication.tries else "sent")
@@ -252,8 +261,7 @@ class Link:
         message.update(fields)
         return mac0.seal(kind, self._key, self.unit, message)
 
-    # --- what to send
-    # -----------------------------------------------------------------------------
+    # --- what to send ----------------------------------------------------------------------------
 
     def _next_slot(self):
         while self._fresh:
@@ -327,30 +335,15 @@ class Link:
         self._slots.remove(slot)
         self._client.forget(slot.publication)
 
-    # --- what comes in
-    # ----------------------------------------------------------------------------
+    # --- what comes in ---------------------------------------------------------------------------
 
-    # Called from inside reads, perhaps in the middle of sending a spool file: only check and keep.
-    # `payload` is a view that lives for the call only; decoding copies what it keeps.
-    def _message(self, topic, payload, retain):
-        try:
-            unit, kind = topics.parse(topic)
-            sealed_kind, _, body = mac0.open_sealed(payload, self._key)
-            if sealed_kind != kind:
-                return self._drop("wrong_kind")
-            message = messages.parse(kind, body)
-        except WireError as e:
-            return self._drop(e.code)
-        if unit != self.unit or message["unit"] != unit or kind not in self._on:
-            return self._drop("not_ours")
-        if len(self._inbox) >= _INBOX_MAX:
-            return self._drop("inbox_full")  # whoever sent it will ask or send again
-        self._inbox.append((kind, message))
-        return True
-
+    # While the laser is on only commands are looked at: a receipt erases flash.
     def _open_inbox(self):
-        while self._inbox:
-            kind, message = self._inbox.pop(0)
+        while True:
+            item = self._inbox.take(self._quiet())
+            if item is None:
+                return
+            kind, message = item
             if kind == "receipt" and not self._receipt(message):
                 continue
             if kind == "command" and not self._command(message):

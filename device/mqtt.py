@@ -15,7 +15,6 @@ from micropython import const
 from mqtt_parser import CONNACK, PINGRESP, PUBACK, PUBLISH, SUBACK, Parser
 from mqtt_socket import MqttError, connect_tcp, network_error, past, tls_context  # noqa: F401
 
-_READ_BUDGET = const(16)  # packets handled before other tasks get their turn
 _ACKS_MAX = const(32)  # PUBACKs waiting for the end of an outgoing packet; then reading pauses
 _SLEEP_MAX_MS = const(10)
 _STALLS_PER_PACKET = const(12)  # a packet may take this many timeouts, however slowly it moves
@@ -67,6 +66,9 @@ class Client:
         self._keepalive_s = keepalive_s
         self.timeout_ms = timeout_ms
         self.will = None
+        self.full = lambda: False  # True: the owner has no room, nothing is read
+        self.hold = lambda: False  # True: no time for a handshake, connecting ends with an error
+        self.between = lambda: None  # called between packets while an answer is awaited
         self.session_present = False
         self.stray_acks = 0  # PUBACKs for ids that are not in flight; harmless, counted
         self._sock = None
@@ -272,6 +274,8 @@ class Client:
         deadline = time.ticks_add(time.ticks_ms(), self.timeout_ms)
         nap = 0
         while self._answer is None:
+            self._check_hold()
+            self.between()
             if self._pump():
                 nap = 0
             elif past(deadline, time.ticks_ms()):
@@ -293,6 +297,7 @@ class Client:
         while True:
             if self._sock is None:
                 raise MqttError("closed", "not connected")
+            self._check_hold()
             try:
                 n = self._sock.write(view)
             except (OSError, ValueError) as e:
@@ -313,6 +318,11 @@ class Client:
             await asyncio.sleep_ms(nap)
             nap = min(nap + 1, _SLEEP_MAX_MS)
 
+    # The arithmetic of a TLS handshake, which runs inside reads and writes, may take a second.
+    def _check_hold(self):
+        if self._parser.awaited == CONNACK and self.hold():
+            raise MqttError("network", "connecting is put off")
+
     async def _flush_acks(self):
         while self._acks:
             packet_id = self._acks.pop(0)
@@ -320,11 +330,11 @@ class Client:
             self._ack[3] = packet_id & 255
             await self._write(self._ack)
 
-    # Read without waiting; handle complete packets. True if any byte came.
+    # Read without waiting, up to the end of one packet: a packet can be long, and other tasks want
+    # their turn. True if any byte came.
     def _pump(self):
         moved = False
-        budget = _READ_BUDGET
-        while budget and len(self._acks) < _ACKS_MAX:
+        while not self.full() and len(self._acks) < _ACKS_MAX:
             if self._sock is None:
                 raise MqttError("closed", "not connected")
             try:
@@ -337,14 +347,13 @@ class Client:
                 raise MqttError("closed", "the broker closed the connection")
             moved = True
             if self._parser.filled(n):
-                budget -= 1
-                if self._packet():
-                    break  # an answer somebody waits for; the peer may hang up right after it
+                self._packet()
+                break
         if moved:
             self._heard_ms = time.ticks_ms()
         return moved
 
-    # Handle one complete packet. True if it was the CONNACK or SUBACK awaited.
+    # Handle one complete packet.
     def _packet(self):
         parser = self._parser
         first = parser.first
@@ -366,8 +375,6 @@ class Client:
         else:
             parser.awaited = 0
             self._answer = bytes(parser.body())
-            return True
-        return False
 
 
 # Type byte and remaining length at the start of `buffer`; the number of bytes they take.

@@ -186,6 +186,50 @@ def test_the_longest_verdict_is_shown_and_the_next_measurement_has_its_memory(be
     assert not bench.logs("link_error")
 
 
+def test_a_flood_of_long_verdicts_costs_no_measurement(bench, host):
+    host.next("state", lambda m: m["state"] == "ready")
+    sent = []
+
+    def flood(op, args):
+        if op == "laser_fire":
+            for seq in range(20):
+                host.send("verdict", 1, seq=100 + seq, **long_verdict())
+            sent.append(True)
+
+    bench.hook = flood
+    for count in (1, 2):
+        bench.press()
+        bench.wait_log("saved", count)
+    assert len(sent) == 2
+    bench.hook = lambda op, args: None
+    message, sealed = host.next("measurement")
+    host.receipt(message, sealed)
+    bench.wait_log("delivered")
+    assert not bench.logs("fault")
+
+
+def test_receipts_wait_while_the_laser_is_on_and_an_abort_does_not(bench, host):
+    bench.press()
+    message, sealed = host.next("measurement")
+    bench.wait_screen("SAVED")
+    lit = []
+
+    def answers(op, args):
+        if op == "laser_fire":
+            host.receipt(message, sealed)
+            host.command("abort")
+        if op == "expose_ready" and bench.lit:
+            bench._exposure_end = time.monotonic() + 0.05  # the frame does not end
+        if op == "log" and bench.lit:
+            lit.append(args[0])
+
+    bench.hook = answers
+    bench.press()
+    assert bench.wait_log("stopped")["reason"] == "abort"
+    bench.wait_log("delivered")
+    assert lit == ["fire"]
+
+
 def test_a_receipt_for_other_bytes_frees_nothing(bench, host):
     bench.press()
     message, sealed = host.next("measurement")
