@@ -48,9 +48,12 @@ TEXTS = {
         "The laser driver does not answer.",
         "Turn the key off and call a technician.",
     ),
+    "warning_failed": (
+        "The laser warning does not sound, so the laser stays off.",
+        "Hold OK to test again, or call a technician.",
+    ),
     "not_armed": ("The laser was not armed.", "Press the trigger to measure again."),
     "spool_failed": ("The result could not be written.", "Measure again. Call a technician."),
-    "not_sealed": ("The result could not be packed.", "Measure again. Call a technician."),
 }
 
 

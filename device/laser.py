@@ -28,6 +28,7 @@ _REASONS = (
     "laser_light_missing",
     "laser_light_unexpected",
     "laser_unreadable",
+    "warning_failed",
 )
 
 
@@ -80,11 +81,16 @@ class Laser:
     def emission(self, power_uw):
         return _Emission(self, power_uw)
 
-    # Change the power of an emission that is running; never starts one.
+    # Change the power of an emission that is running; never starts one. UnitError if it cannot.
     def set_power(self, power_uw):
         self.set_uw = power_uw
         self._edge_ms = self._ticks_ms()
-        self._board.laser.set_power_uw(power_uw)
+        try:
+            self._board.laser.set_power_uw(power_uw)
+        except Exception as error:
+            self.step("fault", "laser_unreadable")
+            self._log("laser_error", {"detail": repr(error)})
+            raise self.why_stopped() from None
 
     def is_firing(self):
         return self.light_uw > DARK_UW
@@ -126,7 +132,11 @@ class Laser:
         if action == machine.TURN_OFF:
             self.off()
         elif action == machine.WARN:
-            self._board.buzz("warning")
+            try:
+                self._board.buzz("warning")
+            except Exception as error:  # no light without a warning
+                self._log("laser_error", {"detail": "no warning: " + repr(error)})
+                self.step("fault", "warning_failed")
 
     def _judge(self):
         if machine.elapsed_ms(self._ticks_ms(), self._edge_ms) < SETTLE_MS:

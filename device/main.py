@@ -7,21 +7,32 @@ fault and the log has the reason. Nothing is imported before the laser is off.
 # Loading from source leaves a small heap in pieces. So the buffers come first, then the largest
 # modules (`app` brings the small ones), each followed by a collection.
 GC_THRESHOLD_BYTES = 16 * 1024
+OFF_TRIES = 3
 MODULES = ("fieldassay_wire.messages", "link", "app")
 
 
 def main(board):
-    board.laser.off()
     try:
+        board.laser.off()
         frames = _load(board.pixels)
         import app
 
         app.run(board, frames)
     except Exception as error:
-        board.laser.off()
+        _off(board)
         _report(board, error)
     finally:
-        board.laser.off()
+        _off(board)
+
+
+# Whatever else is broken must not keep it from being tried and told.
+def _off(board):
+    for _ in range(OFF_TRIES):
+        try:
+            board.laser.off()
+            return
+        except Exception:
+            pass  # the hardware one-shot ends the emission
 
 
 def _load(pixels):
@@ -48,13 +59,21 @@ def _report(board, error):
         sys.print_exception(error)
     except Exception:
         pass  # no console on this port
-    board.log("fault", {"code": code, "what": what, "detail": repr(error)})
-    rows = [("FAULT  LASER OFF", "bad")]
-    for text, style in ((what, ""), (do_next, "ok")):
-        while text and len(rows) < 8:
-            cut = 26 if len(text) <= 26 else text.rfind(" ", 0, 27)
-            cut = cut if cut > 0 else 26
-            rows.append((text[:cut], style))
-            text = text[cut:].lstrip()
+    try:
+        board.log("fault", {"code": code, "what": what, "detail": repr(error)})
+    except Exception:
+        pass  # the display says the same
+    advice = _rows(do_next, "ok")
+    rows = [("FAULT  LASER OFF", "bad")] + _rows(what, "")[: 7 - len(advice)] + advice
     board.display(rows + [("", "")] * (8 - len(rows)))
     board.buzz("fault")
+
+
+def _rows(text, style):
+    rows = []
+    while text:
+        cut = 26 if len(text) <= 26 else text.rfind(" ", 0, 27)
+        cut = cut if cut > 0 else 26
+        rows.append((text[:cut], style))
+        text = text[cut:].lstrip()
+    return rows

@@ -16,10 +16,6 @@ PACKAGINGS = (
     ("other", "other"),
 )
 
-# Reasons kept of one verdict. A message may bring 32 of 300 bytes, more than the heap has room for
-# beside a measurement; the host's page has them all.
-REASONS_MAX = 6
-
 
 class Officer:
     def __init__(self):
@@ -67,23 +63,18 @@ class Officer:
     # The receipt came. Returns whether it was for the newest measurement.
     def delivered(self, number, status):
         kept = status == "quarantined"
+        if kept and (number != self.number or self.screen != "saved"):
+            self.note = "Kept for review: " + label(number)
         if number != self.number:
-            if kept:
-                self.note = "Kept for review: " + label(number)
             return False
         self.delivery = "kept" if kept else "delivered"
         return True
 
-    # A verdict on the newest measurement takes the screen, unless the next one is being taken. What
-    # the display does not show is taken out of the message, to have its memory back.
+    # A verdict on the newest measurement takes the screen, unless the next one is being taken.
     def judged(self, number, verdict):
         if number != self.number or self.screen == "measuring":
             self.note = label(number) + ": " + verdict["title"]
             return
-        if len(verdict["reasons"]) > REASONS_MAX:
-            del verdict["reasons"][REASONS_MAX:]
-            verdict["reasons"].append("More reasons stand on the host's page.")
-        verdict.pop("substances", None)  # the title names them
         self.verdict = verdict
         self.page = 0
         self.screen = "verdict"

@@ -129,7 +129,8 @@ def _check_value(key, kind, low, high, value):
         raise _bad("settings_wrong_type", "The setting " + key + " must be " + _WORDS[kind] + ".")
     if kind == "bool":
         return
-    size = value if kind == "int" else len(value)
+    # Text is measured in bytes, as in the messages that carry it.
+    size = value if kind == "int" else len(value.encode() if kind == "text" else value)
     if not low <= size <= high:
         what = "The setting {}{} must be {} to {}, not {}."
         word = "" if kind == "int" else ": its length"

@@ -188,6 +188,109 @@ def test_interlock_that_becomes_unreadable_while_emitting_latches_until_ok_is_he
     bench.wait_log("saved")
 
 
+def test_a_press_during_the_pause_does_not_outlive_a_fault(bench):
+    """Pressed while the laser rests, then a fault: after its reset only a new press may light."""
+    failed = []
+
+    def hook(op, args):
+        if op == "expose_ready" and bench.lit and not bench.logs("stopped"):
+            bench.buttons = 4
+        if op == "log" and args[0] == "stopped":
+            bench.buttons = 1
+        if op == "laser_off" and bench.logs("stopped") and not failed:
+            failed.append(True)
+            raise OSError(5, "driver")
+
+    bench.hook = hook
+    bench.press()
+    assert bench.wait_log("fault")["code"] == "laser_unreadable"
+    assert failed
+    bench.buttons = 0
+    bench.wait_screen("FAULT")
+    bench.press(4, hold_s=1.8)
+    bench.wait_log("selftest", 2)
+    bench.wait_screen("READY")
+    seen = bench.ops["buttons"]
+    bench.wait(lambda: bench.ops["buttons"] > seen + 20)  # 20 polls of the guard in SAFE
+    assert len(bench.fires) == 1
+    assert "READY" in bench.screen
+    bench.press()
+    bench.wait_log("saved")
+
+
+def test_a_buzzer_that_fails_refuses_the_measurement_and_not_the_unit(bench):
+    """No sound, no warning: then no light either."""
+
+    def mute(op, args):
+        if op == "buzz":
+            raise OSError(5, "buzzer")
+
+    bench.hook = mute
+    bench.press()
+    assert bench.wait_log("fault")["code"] == "warning_failed"
+    bench.wait_screen("FAULT")
+    assert not bench.fires
+    bench.hook = lambda op, args: None
+    bench.press(4, hold_s=1.8)
+    bench.wait_log("selftest", 2)
+    bench.wait_screen("READY")
+    bench.press()
+    bench.wait_log("saved")
+
+
+def test_a_laser_driver_that_fails_at_boot_is_said(tmp_path, program):
+    def dead(op, args):
+        if op == "laser_off":
+            raise OSError(5, "driver")
+
+    with bus.Bench(tmp_path) as bench:
+        bench.hook = dead
+        bench.boot(program)
+        bench.wait_screen("FAULT")
+        assert "driver" in bench.screen
+        assert "technician" in bench.screen.replace("\n", " ")
+        assert not bench.fires
+
+
+def test_a_driver_that_fails_between_two_powers_is_not_called_a_detector(bench):
+    def fails(op, args):
+        if op == "laser_power" and bench.lit:
+            raise OSError(5, "driver")
+
+    bench.hook = fails
+    bench.press()
+    assert bench.wait_log("stopped")["reason"] == "laser_unreadable"
+    assert not bench.lit
+    bench.wait_screen("The laser driver does not")
+
+
+def test_a_detector_that_is_never_ready_fails_the_check_and_ends_the_wait(tmp_path, program):
+    with bus.Bench(tmp_path) as bench:
+        bench._expose_ready = lambda now: False
+        bench.boot(program).ready()
+        checks = bench.logs("selftest")[0]["checks"]
+        assert (checks["dark_level"], checks["read_noise"]) == ("fail", "fail")
+        bench.press()
+        assert bench.wait_log("stopped")["reason"] == "detector_failed"
+        assert not bench.fires
+
+
+def test_nothing_that_may_block_happens_while_the_laser_is_on(bench):
+    """The broker's port is closed: it is tried again and again, but never while lit."""
+    lit = []
+
+    def watch(op, args):
+        if op == "log" and bench.lit:
+            lit.append(args[0])
+
+    bench.hook = watch
+    for count in (1, 2, 3):
+        bench.press()
+        bench.wait_log("saved", count)
+    bench.wait_log("link_down", 3)
+    assert lit == ["fire"] * 3
+
+
 def test_interlock_unreadable_at_boot_blocks_with_a_fault(tmp_path, program):
     with bus.Bench(tmp_path) as bench:
         bench.unreadable = True
@@ -287,6 +390,14 @@ def test_wrong_settings_are_shown_and_nothing_runs(tmp_path, program, settings, 
         assert shown in bench.screen.replace("\n", " ").replace("  ", " ")
         assert "technician" in bench.screen
         assert not bench.fires
+
+
+def test_however_long_the_reason_the_advice_is_shown(tmp_path, program):
+    settings = {**bus.SETTINGS, "x" * 300: 1}
+    with bus.Bench(tmp_path, settings) as bench:
+        bench.boot(program)
+        bench.wait_screen("FAULT  LASER OFF")
+        assert "A technician must" in bench.screen
 
 
 def test_a_broken_firmware_file_ends_with_the_laser_off_and_a_fault(tmp_path, program, monkeypatch):

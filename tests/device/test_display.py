@@ -229,3 +229,11 @@ def test_answers_and_spot_numbers():
     assert "a wooden box" in officer.view()["packaging"]
     officer.press_next()
     assert officer.packaging == "unknown"
+
+
+def test_kept_for_review_is_told_after_the_officer_moved_on():
+    officer = officer_module.Officer()
+    officer.saved((1, 2), [])
+    officer.press_ok()
+    officer.delivered((1, 2), "quarantined")
+    assert "Kept for review: Measurement 1-2" in text(display.rows({**view(), **officer.view()}))

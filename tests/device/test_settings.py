@@ -196,3 +196,9 @@ for i in range({len(documents)}):
         print(error.code)
 """
     assert micropython(script).stdout.split() == expected
+
+
+def test_text_is_measured_in_the_bytes_that_travel():
+    """40 letters of two bytes do not fit in the 64 bytes that a measurement has for the name."""
+    assert code(put(GOOD, "calibration.id", "\u00e9" * 40)) == "settings_out_of_range"
+    assert settings.check(put(GOOD, "calibration.id", "\u00e9" * 32))
