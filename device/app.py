@@ -304,7 +304,7 @@ class App:
         elif command == "request_measurement":
             self.laser.step("request")  # by the table it moves nothing
             self.officer.request = True
-            if self.officer.screen != "measuring":
+            if self.officer.screen in ("saved", "refused"):
                 self.officer.ready()
             self.status.buzz("request")
         elif command == "set_answers":

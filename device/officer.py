@@ -91,9 +91,10 @@ class Officer:
             self.ready()
 
     def press_ok(self):
+        if self.screen == "ready":
+            self.request = False
         if self.screen in ("verdict", "saved", "refused", "ready"):
             self.ready()
-            self.request = False
 
     # {"packaging", "sample", "series", "spot"}, all optional, as the command carries them.
     def answer(self, args):

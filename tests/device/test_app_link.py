@@ -230,6 +230,22 @@ def test_receipts_wait_while_the_laser_is_on_and_an_abort_does_not(bench, host):
     assert lit == ["fire"]
 
 
+def test_a_request_does_not_take_the_verdict_from_the_screen(bench, host):
+    bench.press()
+    message, _ = host.next("measurement")
+    host.verdict(message)
+    bench.wait_screen("MATCH")
+    host.command("request_measurement")
+    bench.wait_log("command")
+    seen = bench.ops["buttons"]
+    bench.wait(lambda: bench.ops["buttons"] > seen + 20)
+    assert "MATCH" in bench.screen
+    bench.press(4)
+    bench.wait_screen("The host asks")
+    bench.press(4)
+    bench.wait(lambda: "The host asks" not in bench.screen)
+
+
 def test_a_receipt_for_other_bytes_frees_nothing(bench, host):
     bench.press()
     message, sealed = host.next("measurement")
