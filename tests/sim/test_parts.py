@@ -211,3 +211,15 @@ def test_a_bleached_spot_stays_bleached_after_many_shots_and_a_new_spot_glows(
     assert levels[899] < levels[400] < levels[100] < levels[0]
     hardware.place(glowing, no_package)
     assert shot() == pytest.approx(levels[0], rel=0.01)
+
+
+def test_an_unreadable_interlock_leaves_the_gate_open_so_that_the_firmware_must_refuse(
+    hardware, clock
+):
+    hardware.set_interlock(unreadable=True)
+    fire(hardware, clock)
+    enabled, can_fire, light_uw, _ = hardware.handle("laser_read", [])
+    assert (enabled, can_fire) == (True, True)
+    assert light_uw > 0
+    hardware.set_interlock(key=False)
+    assert hardware.handle("laser_read", [])[1:3] == [False, 0]
