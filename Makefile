@@ -17,6 +17,7 @@ setup: $(READY)  ## Environment with everything, and the C kernel
 $(READY): pyproject.toml setup.py constraints.txt native/fa_match.c native/fa_match.h native/ffi_build.py $(STALE)
 	@$(PYTHON) .ci/check_machine.py
 	@test -z "$(STALE)" && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@rm -f host/fieldassay/_kernel*.so
 	@echo "Installing into $(VENV) (about a minute the first time) …"
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sim,dev]' \
 		|| { echo "fieldassay cannot be set up: pip says why above. It needs a package index: look at network, proxy (HTTPS_PROXY) or mirror (PIP_INDEX_URL), and type make again." >&2; exit 1; }
