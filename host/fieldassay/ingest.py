@@ -1,8 +1,9 @@
 """From the broker into the evidence store and back to the unit: check, commit, acknowledge, answer.
 
 Owns the order of these steps and the one thread that writes. The order is the promise: nothing is
-acknowledged and no receipt sent before COMMIT; no message can stop the next one. While the store
-cannot write, the thread waits with the message in hand and the broker and the units keep the rest.
+acknowledged and no receipt sent before COMMIT; no message can stop the next one. While messages
+wait, their receipts come first and verdicts afterwards. While the store cannot write, the thread
+waits with the message in hand and the broker and the units keep the rest.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 WAITING_MAX = 2_000  # more than brokers have in flight; beyond it messages come again later
 RETRY_FIRST_S = 0.1
 RETRY_MAX_S = 5.0
+VERDICT_EVERY_S = 1.0  # receipts go first while messages wait, but verdicts never stop
 ATTEMPTS = 3  # at a message that makes our own code fail, before it is put aside
 
 Identify = Callable[[Frame], Identification]
@@ -74,7 +76,10 @@ class Ingest:
         self._card_for = card_for
         self._now_ms = now_ms
         self._queue: queue.Queue[Delivery | None] = queue.Queue(WAITING_MAX)
-        self._unidentified: deque[str] = deque()
+        self._unidentified: deque[str] = (
+            deque()
+        )  # someone may wait for the newest: the last is next
+        self._caught_up_s = 0.0
         self._overflowed = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
@@ -114,14 +119,16 @@ class Ingest:
             try:
                 delivery = self._queue.get(timeout=0 if self._unidentified else 1.0)
             except queue.Empty:
-                if self._overflowed:
-                    self._overflowed = False
-                    self._link.reconnect()
                 if self._unidentified:
                     self._catch_up()
+                elif self._overflowed:  # a whole second without a message
+                    self._overflowed = False
+                    self._link.reconnect()
                 continue
             if delivery is not None:
                 self._settle(delivery)
+            if self._unidentified and time.monotonic() - self._caught_up_s > VERDICT_EVERY_S:
+                self._catch_up()
 
     def _settle(self, delivery: Delivery) -> None:
         wait_s, failures, refused = RETRY_FIRST_S, 0, False
@@ -223,7 +230,10 @@ class Ingest:
                 return
         else:
             self._feed.publish({"type": "measurement", "id": frame.record_id, "unit": frame.unit})
-        self._judge(frame, key)
+        if self._queue.empty():
+            self._judge(frame, key)
+        else:  # what a unit holds is safe here before anything is identified
+            self._unidentified.append(frame.record_id)
 
     def _judge(self, frame: Frame, key: bytes) -> None:
         """Identify, store, send. If the verdict cannot be stored it is made again later."""
@@ -238,7 +248,7 @@ class Ingest:
             self._store.add_verdict(frame.record_id, json.dumps(body), self._now_ms())
         except RecordError as error:
             log.error("verdict on %s not stored, trying again: %s", frame.record_id, error)
-            self._unidentified.append(frame.record_id)
+            self._unidentified.appendleft(frame.record_id)
             self._stopping.wait(RETRY_FIRST_S)
             return
         self._send_verdict(frame, key, body)
@@ -253,7 +263,8 @@ class Ingest:
 
     def _catch_up(self) -> None:
         """The verdict of one record that has none."""
-        record_id = self._unidentified.popleft()
+        self._caught_up_s = time.monotonic()
+        record_id = self._unidentified.pop()
         try:
             record = self._store.record(record_id)
             if record.summary.verdict is not None:
@@ -265,7 +276,7 @@ class Ingest:
             self._judge(frame, unit.key)
         except RecordError as error:
             log.error("record %s not read, trying again: %s", record_id, error)
-            self._unidentified.append(record_id)
+            self._unidentified.appendleft(record_id)
             self._stopping.wait(RETRY_FIRST_S)
         except Exception:
             log.exception("record %s stays without a verdict until the next start", record_id)

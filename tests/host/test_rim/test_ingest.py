@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import resource
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -303,6 +305,36 @@ def test_a_verdict_that_cannot_be_stored_comes_later(rig, measurement, monkeypat
     assert len(calls) == 3
     assert len(unit.of("verdict")) == 1
     assert rig.store.counts()["verdicts"] == 1
+
+
+@pytest.mark.parametrize("receipts_first", [True, False])
+def test_what_waits_is_safe_before_it_is_identified(
+    rig, measurement, monkeypatch, receipts_first: bool
+) -> None:
+    """Identification takes many times longer than storing; verdicts are late but never starved."""
+    monkeypatch.setattr(ingest, "VERDICT_EVERY_S", 3600.0 if receipts_first else -1.0)
+    unit, begun, waiting, plain = rig.unit(), threading.Event(), threading.Event(), rig.identify
+
+    def identify(frame):
+        begun.set()
+        assert waiting.wait(30)
+        return plain(frame)
+
+    rig.ingest._caught_up_s = time.monotonic()
+    rig.identify = identify
+    for seq in range(1, 10):
+        unit.send("measurement", measurement(seq=seq))
+        assert begun.wait(30)  # the first is being identified
+    rig.until(lambda: rig.ingest._queue.qsize() == 8)
+    waiting.set()
+    unit.wait("verdict", 9)
+    got = [(kind, message["seq"]) for kind, message in unit.got]
+    later = list(range(2, 10))
+    if receipts_first:
+        assert got[2:10] == [("receipt", seq) for seq in later]
+        assert got[10:] == [("verdict", seq) for seq in later[::-1]]
+    else:
+        assert got == [(kind, seq) for seq in range(1, 10) for kind in ("receipt", "verdict")]
 
 
 def test_records_without_a_verdict_are_identified_at_start(rig, measurement, monkeypatch) -> None:
