@@ -1,9 +1,9 @@
 """From explanations and quality to a verdict: what may honestly be said, why, and what to do next.
 
 Owns the rules and their order; `decide` below is the line that decides. Pure: thresholds come from
-decision.toml, explanations from `explain`. The order is: is the measurement good enough; does one
-substance fit; does a sum fit; is it unknown; and else doubt. Class-level verdicts will come between
-the sum and the unknown.
+decision.toml, explanations from `explain`. The order is: is the measurement good enough; does a sum
+fit; does one substance fit; is it unknown; and else doubt. Class-level verdicts will come between
+the one substance and the unknown.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _bad_measurement(e: Evidence, t: Thresholds) -> Verdict | None:
         return _inconclusive(
             "saturated",
             "The detector was at full scale, so band heights are not true.",
-            "Measure again with less laser power or a shorter exposure, or move a little away.",
+            "Shade the sample, move the probe a little away and measure again.",
         )
     if e.range_cm1 < t.quality["min_range_cm1"]:
         return _inconclusive(
@@ -161,7 +161,7 @@ def _bad_measurement(e: Evidence, t: Thresholds) -> Verdict | None:
     return _inconclusive(
         "low_signal",
         "The signal is too weak to tell substances apart.",
-        "Move closer, hold still, measure longer, or measure through a thinner wall.",
+        "Move closer, hold still, and measure where the wall is thinner.",
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import tempfile
@@ -72,7 +73,7 @@ def build(
 
     Raises:
         LibraryError: `reference_fetch_failed`, `reference_hash_wrong`, `reference_missing_offline`,
-            `reference_unknown`.
+            `reference_unknown`, `library_not_writable`.
     """
     catalogue = substances.load()
     stamp = _stamp()
@@ -84,6 +85,7 @@ def build(
         else:
             if dict(existing.build) == stamp:
                 return Built(output, existing, changed=False)
+    _require_folder(output.parent)
     if wheel is not None:
         extract(wheel, sources)
     elif not sources_complete(sources):
@@ -93,16 +95,31 @@ def build(
                 f"The reference spectra are not in {sources} and the network may not be used.",
                 f"Give the wheel of {PACKAGE} {VERSION} with --wheel PATH, or build on line.",
             )
+        _require_folder(sources)  # before 51 MB are fetched for it
         with tempfile.TemporaryDirectory() as scratch:
             progress(f"Fetching the reference spectra: {PACKAGE} {VERSION}, 51 MB.")
             extract(fetch(Path(scratch)), sources)
     progress("Converting the reference spectra.")
     data = convert(sorted(sources.glob("*.csv")), catalogue, stamp)
-    output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(output.name + ".tmp")
     temporary.write_bytes(data)
     temporary.replace(output)
     return Built(output, Library.open(output), changed=True)
+
+
+def _require_folder(folder: Path) -> None:
+    """Make the folder, or say that it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise LibraryError(
+            "library_not_writable",
+            f"The folder {folder} cannot be written, and the library belongs there.",
+            "Give a folder you may write to with --home or FIELDASSAY_HOME.",
+        )
 
 
 def ensure_library(home: config.Home | None = None, progress: Progress = lambda _: None) -> Path:
@@ -167,7 +184,7 @@ def extract(wheel: Path, sources: Path) -> None:
             f"{wheel.name} is not the pinned wheel: its SHA-256 differs.",
             f"Use {PACKAGE} {VERSION} with SHA-256 {WHEEL_SHA256}.",
         )
-    sources.mkdir(parents=True, exist_ok=True)
+    _require_folder(sources)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for member in archive.namelist():
             if member.startswith(MEMBERS) and member.endswith(".csv"):

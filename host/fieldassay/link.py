@@ -49,8 +49,8 @@ class BrokerAddress:
     password: str | None = None
     client_id: str = "fieldassay-host"
 
-    def __repr__(self) -> str:
-        return f"BrokerAddress({self.host}:{self.port})"
+    def __repr__(self) -> str:  # goes into logs: without the password
+        return f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

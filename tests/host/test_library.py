@@ -266,3 +266,16 @@ def test_check_finds_what_is_wrong(library: Library) -> None:
     for expected in ("recipe", "'same' is there 2 times", "same spectrum", "not numbers",
                      "unknown substance", "no usable range"):  # fmt: skip
         assert expected in problems
+
+
+def test_a_home_that_cannot_be_written_is_told_before_the_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetched(_scratch: Path) -> Path:
+        raise AssertionError("fetched although there is no place for it")
+
+    monkeypatch.setattr(library_build, "fetch", fetched)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LibraryError) as caught:
+        library_build.build(tmp_path / "file" / "lib" / "x.falib", tmp_path / "sources")
+    assert caught.value.code == "library_not_writable"
