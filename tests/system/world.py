@@ -11,6 +11,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -260,6 +261,15 @@ class World:
             record = f"{event['unit']}-{details['boot']}-{details['seq']}"
             result[record] = details.get("sha256", "")
         return result
+
+    def waiting(self) -> int:
+        """Measurements that the units' displays say are waiting; one that says nothing counts 1."""
+        counts = []
+        for unit in self.units:
+            rows = unit.hardware.outputs.rows
+            said = re.search(r"online (\d+)/\d+", rows[0][0]) if rows else None
+            counts.append(int(said[1]) if said else 1)
+        return sum(counts)
 
     def _ask(self, question: str) -> list[tuple[Any, ...]]:
         path = f"file:{self.home / 'evidence.db'}?mode=ro"
