@@ -278,5 +278,7 @@ def decode(data: "Any", max_depth: int = MAX_DEPTH, max_items: int = MAX_ITEMS) 
         value = reader.item(0)
     except RuntimeError:  # a board's stack, or a depth the caller allowed, is less than was needed
         raise WireError("too_deep", "The stack does not reach as deep as the value.") from None
+    except MemoryError:  # a unit's heap ends before the limit of items does
+        raise WireError("too_many_items", "The value does not fit in the memory left.") from None
     reader.finish()
     return value

@@ -252,3 +252,19 @@ def test_micropython_survives_the_same_abuse(micropython, vectors):
     payloads = [mac0.open_sealed(v["sealed"], v["key"])[2].hex() for v in vectors.values()]
     done = micropython(FUZZ, 7, 3000, stdin="\n".join(payloads) + "\n")
     assert int(done.stdout.split()[1]) > 100
+
+
+@pytest.mark.needs("micropython")
+def test_a_value_that_does_not_fit_in_the_heap_is_the_typed_error(micropython):
+    script = """
+from fieldassay_wire import cbor
+from fieldassay_wire.errors import WireError
+
+data = b"\\x99\\x07\\xd0" + b"\\x83\\x19\\x01\\x00\\x19\\x01\\x01\\x19\\x01\\x02" * 2000
+try:
+    print(len(cbor.decode(data, max_items=100000)))
+except WireError as error:
+    print(error.code)
+"""
+    assert micropython(script, heap="160K").stdout.split() == ["too_many_items"]
+    assert micropython(script, heap="2M").stdout.split() == ["2000"]
