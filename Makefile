@@ -14,7 +14,7 @@ help:            ## This list
 
 setup: $(READY)  ## Environment with everything, and the C kernel
 
-$(READY): pyproject.toml setup.py constraints.txt native/fa_match.c native/fa_match.h native/ffi_build.py $(STALE)
+$(READY): pyproject.toml setup.py constraints.txt $(wildcard native/fa_*.c native/fa_*.h) native/ffi_build.py $(STALE)
 	@$(PYTHON) .ci/check_machine.py
 	@test -z "$(STALE)" && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@rm -f host/fieldassay/_kernel*.so

@@ -16,7 +16,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldassay import match
+from fieldassay.kernel import search
 from fieldassay.library import Library
 from fieldassay.preprocess import normalize, recipe
 from fieldassay.spectrum import Spectrum
@@ -125,7 +125,7 @@ class Scene:
         self._power = recipe.COMPARE["power"]
         compressed = normalize.compress(prepared.linear, prepared.threshold, self._power)
         self._penalty_per_square = float(prepared.penalty[-1] / prepared.shifts[-1] ** 2)
-        self._queries = match.shifted(compressed, prepared.shifts)
+        self._queries = search.shifted(compressed, prepared.shifts)
         self._at_shift: dict[float, tuple[Floats, Floats, Floats]] = {}
 
     @property
@@ -140,7 +140,7 @@ class Scene:
         lo, hi = self.prepared.window
         if hi - lo < self.min_columns:
             return []
-        hits = match.top_references(
+        hits = search.top_references(
             self.library, self._queries, self.prepared.penalty, (lo, hi), self.min_columns, k
         )
         found = [self.fit((hit.row,), float(self.prepared.shifts[hit.variant])) for hit in hits]

@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldassay import calibration, decide
+from fieldassay import calibration, decide, mixtures
 from fieldassay.explain import EDGE_COLUMNS, Explanation, Scene, prepare
 from fieldassay.frame import Frame
 from fieldassay.library import Library
+from fieldassay.naming import named
 from fieldassay.preprocess import baseline, recipe, smooth
+from fieldassay.quality import measure as measure_quality
 from fieldassay.spectrum import Spectrum
-from fieldassay.verdict import Candidate, Identification, Quality, Reason
+from fieldassay.verdict import Candidate, Identification, Reason
 
 Floats = NDArray[np.float64]
 THRESHOLDS = decide.load_thresholds()
@@ -61,16 +63,18 @@ def identify(spectrum: Spectrum, library: Library, context: Context = Context())
     spectrum = calibration.to_wavenumber(spectrum, context.excitation_nm)
     scene = _scene(spectrum, library)
     singles = _best_of_each_substance(scene.singles(KERNEL_HITS), library)
-    mixture = _mixture(scene, singles, library)
-    quality = _quality(spectrum, scene, singles, context)
+    mixture = mixtures.find(scene, singles, library)
+    quality = measure_quality(
+        spectrum, scene, singles, context.saturated or "saturated" in context.flags
+    )
     evidence = decide.Evidence(
         singles=[
             decide.Single(
-                _named(library, e.rows[0], context.packaging), e.score, e.bands, e.shift_cm1
+                named(library, e.rows[0], context.packaging), e.score, e.bands, e.shift_cm1
             )
             for e in singles[:CANDIDATES]
         ],
-        mixture=_components(scene, mixture, library, context.packaging) if mixture else (),
+        mixture=mixtures.components(scene, mixture, library, context.packaging) if mixture else (),
         mixture_score=mixture.score if mixture else 0.0,
         mixture_shift_cm1=mixture.shift_cm1 if mixture else 0.0,
         snr=quality.snr,
@@ -184,78 +188,6 @@ def _best_of_each_substance(singles: list[Explanation], library: Library) -> lis
     return list(best.values())
 
 
-def _mixture(scene: Scene, singles: list[Explanation], library: Library) -> Explanation | None:
-    """Forward selection: add the substance that raises the agreement most, while it does."""
-    if not singles:
-        return None
-    best = singles[0]
-    while len(best.rows) < THRESHOLDS.mixture["max_components"]:
-        trial = scene.extend(best, _substances_of(library, best.rows))
-        if trial.agreement - best.agreement < THRESHOLDS.mixture["min_gain"]:
-            break
-        best = trial
-    return best if len(best.rows) > 1 else None
-
-
-def _substances_of(library: Library, rows: tuple[int, ...]) -> frozenset[str]:
-    return frozenset(library.entries[row].substance for row in rows)
-
-
-def _components(
-    scene: Scene, mixture: Explanation, library: Library, told: str
-) -> list[decide.Component]:
-    parts = []
-    for row, share in zip(mixture.rows, mixture.shares, strict=True):
-        rest = scene.fit([r for r in mixture.rows if r != row], mixture.shift_cm1)
-        other = scene.extend(rest, _substances_of(library, mixture.rows))
-        new = [r for r in other.rows if r not in mixture.rows]
-        rival = (
-            (_named(library, new[0], told), mixture.agreement - other.agreement) if new else None
-        )
-        gain = mixture.agreement - rest.agreement
-        bands = scene.fit((row,), mixture.shift_cm1).bands
-        parts.append(decide.Component(_named(library, row, told), share, gain, bands, rival))
-    return parts
-
-
-def _quality(
-    spectrum: Spectrum, scene: Scene, singles: list[Explanation], context: Context
-) -> Quality:
-    measured = scene.prepared.measured
-    below = baseline.asls(measured.intensity)
-    bands = measured.intensity - below
-    told = measured.noise if measured.noise is not None else np.zeros(len(measured))
-    sigma = np.maximum(told, max(float(np.ptp(measured.intensity)), 1e-12) * 1e-6)
-    at = int(np.argmax(bands))
-    height = max(float(bands[at]), 1e-12)
-    lo, hi = scene.prepared.window
-    grid = scene.library.grid_cm1
-    clipped = looks_clipped(spectrum.intensity, float(np.median(sigma)))
-    return Quality(
-        snr=float(bands[at] / sigma[at]),
-        axis_shift_cm1=singles[0].shift_cm1 if singles else 0.0,
-        saturated=context.saturated or "saturated" in context.flags or clipped,
-        range_cm1=(float(grid[min(lo, grid.size - 1)]), float(grid[min(hi, grid.size) - 1])),
-        details={
-            "agreement": singles[0].agreement if singles else 0.0,
-            "bands": singles[0].bands if singles else 0.0,
-            "background_ratio": float(np.ptp(below)) / height,
-            "informative_columns": float(scene.informative_columns),
-            "noise": float(np.median(told)),
-            "spikes_removed": float(scene.prepared.spikes),
-        },
-    )
-
-
-def looks_clipped(values: Floats, sigma: float) -> bool:
-    """True if four or more neighbours share the exact maximum, far above the noise: full scale."""
-    top = float(values.max())
-    if top - float(np.median(values)) < 20.0 * sigma:
-        return False
-    at_top = np.flatnonzero(values == top)
-    return bool(at_top.size >= 4 and np.any(at_top[3:] - at_top[:-3] == 3))
-
-
 def _notes(library: Library, context: Context) -> tuple[Reason, ...]:
     lasers = {entry.laser_nm for entry in library.entries}
     own = context.excitation_nm
@@ -263,13 +195,6 @@ def _notes(library: Library, context: Context) -> tuple[Reason, ...]:
         return ()
     text = f"Measured with {own:g} nm; the library is of another laser, so bands differ in height."
     return (Reason("other_excitation", text),)
-
-
-def _named(library: Library, row: int, told_packaging: str) -> decide.Named:
-    s = library.substances[library.entries[row].substance]
-    told = told_packaging.strip().lower()
-    packaging = s.packaging or (told != "" and told in (s.id, s.name.lower()))
-    return decide.Named(s.id, s.name, s.inchikey, packaging, s.natural)
 
 
 def _plain(values: Floats) -> list[float]:

@@ -19,7 +19,9 @@ def _codes_in(path: Path) -> set[str]:
 
 def test_reason_codes_are_documented(root: Path) -> None:
     host = root / "host" / "fieldassay"
-    given = _codes_in(host / "decide.py") | _codes_in(host / "identify.py")
+    given = set().union(
+        *map(_codes_in, [host / "identify.py", *sorted((host / "decide").glob("*.py"))])
+    )
     answers = (host / "answers.py").read_text(encoding="utf-8")
     given |= set(re.findall(r'"code": "(\w+)"', answers))
     page = (root / "docs" / "reference" / "identify-json.md").read_text(encoding="utf-8")

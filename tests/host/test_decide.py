@@ -15,6 +15,7 @@ from fieldassay.decide import (
     hazard_card,
     load_thresholds,
 )
+from fieldassay.decide.evidence import FILES
 from fieldassay.hazards.cards import load_cards
 from fieldassay.verdict import Reason
 from hypothesis import given, settings
@@ -168,19 +169,19 @@ def test_every_threshold_is_used_and_explained() -> None:
     from importlib.resources import files
 
     base = files("fieldassay")
-    code = "".join(
-        base.joinpath(name).read_text() for name in ("decide.py", "explain.py", "identify.py")
-    )
-    lines = base.joinpath("decision.toml").read_text().splitlines()
-    explained = False
-    for line in lines[lines.index("[axis]") :]:
-        if line.startswith("#"):
-            explained = True
-        elif "=" in line:
-            assert explained, f"{line} has no sentence on its origin"
-            assert f'"{line.split(" =")[0]}"' in code, f"{line} is never read"
-        else:
-            explained = False
+    modules = [*base.iterdir(), *base.joinpath("decide").iterdir()]
+    code = "".join(m.read_text() for m in modules if m.name.endswith(".py"))
+    for name in FILES:
+        lines = base.joinpath("decide", name).read_text().splitlines()
+        explained = False
+        for line in lines[next(i for i, text in enumerate(lines) if text.startswith("[")) :]:
+            if line.startswith("#"):
+                explained = True
+            elif "=" in line:
+                assert explained, f"{line} has no sentence on its origin"
+                assert f'"{line.split(" =")[0]}"' in code, f"{line} is never read"
+            else:
+                explained = False
 
 
 def test_strictest_card_for_all_but_known_substances() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fieldassay import library as falib
+from fieldassay.kernel.search import top_references, top_references_numpy
 from fieldassay.library import Library
-from fieldassay.match import top_references, top_references_numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

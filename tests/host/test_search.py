@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fieldassay.kernel.search import shifted, top_references, top_references_numpy
 from fieldassay.library import Library
-from fieldassay.match import shifted, top_references, top_references_numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,0 +1,32 @@
+"""Which hazard card goes with a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fieldassay.verdict import Verdict
+
+CARDS_STRICTEST_FIRST = (
+    "default-strictest",
+    "toxic-solvent",
+    "corrosive",
+    "flammable-solvent",
+    "medicine",
+    "irritant",
+    "polymer",
+    "low-hazard",
+)
+
+
+def hazard_card(verdict: Verdict, cards: Mapping[str, str]) -> str:
+    """Id of the card for a verdict: the strictest one unless known substances were found.
+
+    Args:
+        verdict: The verdict.
+        cards: Card id of each substance id.
+    """
+    strictest = CARDS_STRICTEST_FIRST[0]
+    if verdict.kind not in ("match", "mixture") or not verdict.substances:
+        return strictest
+    wanted = {cards.get(substance.id, strictest) for substance in verdict.substances}
+    return next((card for card in CARDS_STRICTEST_FIRST if card in wanted), strictest)

@@ -1,0 +1,105 @@
+"""What the rules of a verdict see: evidence without spectra, and the numbers of decision.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from fieldassay.verdict import Reason
+
+FILES = ("decision.toml", "mixture.toml", "family.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The numbers of the TOML files beside this module, by section."""
+
+    id: str
+    axis: Mapping[str, float]
+    quality: Mapping[str, float]
+    match: Mapping[str, float]
+    unknown: Mapping[str, float]
+    mixture: Mapping[str, float]
+    family: Mapping[str, float]
+
+
+def load_thresholds() -> Thresholds:
+    """The thresholds that come with fieldassay."""
+    folder = files("fieldassay.decide")
+    documents = [tomllib.loads(folder.joinpath(name).read_text(encoding="utf-8")) for name in FILES]
+    sections = {
+        name: values
+        for document in documents
+        for name, values in document.items()
+        if isinstance(values, dict)
+    }
+    return Thresholds(id="+".join(str(document["id"]) for document in documents), **sections)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A substance as the rules need it; see `substances.SubstanceInfo` for the two marks."""
+
+    id: str
+    name: str
+    inchikey: str | None
+    packaging: bool = False
+    natural: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """How well the best reference of one substance fits; see `explain.Explanation`."""
+
+    named: Named
+    score: float
+    bands: float
+    shift_cm1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One part of a sum.
+
+    Attributes:
+        named: The substance.
+        share: Its part of the signal, 0..1.
+        gain: What the agreement loses without it.
+        bands: Effective number of its bands that the measurement can show.
+        rival: The substance that replaces it best, and how much worse the sum then is.
+    """
+
+    named: Named
+    share: float
+    gain: float
+    bands: float
+    rival: tuple[Named, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a verdict rests on.
+
+    Attributes:
+        singles: Substances, best first.
+        mixture: Components of the best sum of two or more, strongest first; empty if there is none.
+        mixture_score, mixture_shift_cm1: Of that sum.
+        snr, informative_columns, range_cm1, background_ratio: Quality, see decision.toml.
+        saturated: Detector pixels at full scale.
+        interrupted: The measurement was cut short.
+        notes: Reasons to add whatever the verdict is.
+    """
+
+    singles: Sequence[Single]
+    mixture: Sequence[Component]
+    mixture_score: float
+    mixture_shift_cm1: float
+    snr: float
+    informative_columns: int
+    range_cm1: float
+    background_ratio: float
+    saturated: bool
+    interrupted: bool
+    notes: tuple[Reason, ...] = ()
