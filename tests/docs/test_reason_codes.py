@@ -12,16 +12,15 @@ def _codes_in(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             first = node.args[0] if node.args else None
-            if node.func.id in ("Reason", "_inconclusive") and isinstance(first, ast.Constant):
+            if node.func.id in ("Reason", "inconclusive") and isinstance(first, ast.Constant):
                 found.add(str(first.value))
     return found
 
 
 def test_reason_codes_are_documented(root: Path) -> None:
     host = root / "host" / "fieldassay"
-    given = set().union(
-        *map(_codes_in, [host / "identify.py", *sorted((host / "decide").glob("*.py"))])
-    )
+    modules = [host / "identify.py", host / "mixtures.py", *sorted((host / "decide").glob("*.py"))]
+    given = set().union(*map(_codes_in, modules))
     answers = (host / "answers.py").read_text(encoding="utf-8")
     given |= set(re.findall(r'"code": "(\w+)"', answers))
     page = (root / "docs" / "reference" / "identify-json.md").read_text(encoding="utf-8")
