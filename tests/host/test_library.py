@@ -279,3 +279,21 @@ def test_a_home_that_cannot_be_written_is_told_before_the_download(
     with pytest.raises(LibraryError) as caught:
         library_build.build(tmp_path / "file" / "lib" / "x.falib", tmp_path / "sources")
     assert caught.value.code == "library_not_writable"
+
+
+def test_without_leaves_substances_out_and_says_so(library_path: Path) -> None:
+    full = Library.open(library_path)
+    less = full.without({"acetone", "urea"})
+    assert {e.substance for e in full.entries} - {e.substance for e in less.entries} == {
+        "acetone",
+        "urea",
+    }
+    assert (
+        [e.row for e in less.entries]
+        == list(range(len(less.entries)))
+        == list(range(len(less.matrix)))
+    )
+    assert less.hash.endswith("-without:acetone,urea")
+    for entry in less.entries:
+        twin = next(e for e in full.entries if e.file == entry.file)
+        np.testing.assert_array_equal(less.linear[entry.row], full.linear[twin.row])
