@@ -11,8 +11,6 @@ import csv
 import hashlib
 import io
 import os
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldassay import config, library, substances
+from fieldassay import config, library, pinned, substances
 from fieldassay.errors import LibraryError
 from fieldassay.library import Library
+from fieldassay.pinned import Pin
 from fieldassay.preprocess import noise, recipe
 from fieldassay.spectrum import Axis, Spectrum
 
@@ -33,6 +32,7 @@ BUILDER = 1
 PACKAGE = "wp-enlighten"
 VERSION = "4.3.4"
 WHEEL_SHA256 = "033606b053078bd95bc848484f0d4f6a194e1bf8d47f87a6d1fd33e89725ebfa"
+PIN = Pin(PACKAGE, VERSION, WHEEL_SHA256)
 SOURCES_SHA256 = (
     "80dc6aaed17f056129c1acd5dcb519484ec7db6c202f02889d00b55ba45feca8"  # see sources_digest
 )
@@ -134,34 +134,12 @@ def ensure_library(home: config.Home | None = None, progress: Progress = lambda 
 
 
 def fetch(folder: Path) -> Path:
-    """Download the pinned wheel with pip, honouring the user's index settings, and check it.
+    """Download the pinned wheel of the default set.
 
     Raises:
         LibraryError: `reference_fetch_failed`, `reference_hash_wrong`.
     """
-    requirements = folder / "reference.txt"
-    requirements.write_text(
-        f"{PACKAGE}=={VERSION} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8"
-    )
-    command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-        "--no-deps", "--only-binary", ":all:", "--require-hashes",
-        "-d", str(folder), "-r", str(requirements),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = sorted(folder.glob("*.whl"))
-    if done.returncode != 0 or not wheels:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        reason = next(
-            (line for line in lines if "ERROR" in line), lines[-1] if lines else "no reason"
-        )
-        wrong = "hash" in done.stderr.lower() and "mismatch" in done.stderr.lower()
-        raise LibraryError(
-            "reference_hash_wrong" if wrong else "reference_fetch_failed",
-            f"The reference spectra could not be fetched: {reason.strip()}",
-            "Check the network and pip's index settings, or give the wheel with --wheel PATH.",
-        )
-    return wheels[0]
+    return pinned.fetch(PIN, folder)
 
 
 def extract(wheel: Path, sources: Path) -> None:
@@ -170,20 +148,7 @@ def extract(wheel: Path, sources: Path) -> None:
     Raises:
         LibraryError: `reference_fetch_failed`, `reference_hash_wrong`.
     """
-    try:
-        data = wheel.read_bytes()
-    except OSError as error:
-        raise LibraryError(
-            "reference_fetch_failed",
-            f"The wheel {wheel} cannot be read: {error.strerror}.",
-            f"Give the wheel of {PACKAGE} {VERSION} with --wheel PATH.",
-        ) from error
-    if hashlib.sha256(data).hexdigest() != WHEEL_SHA256:
-        raise LibraryError(
-            "reference_hash_wrong",
-            f"{wheel.name} is not the pinned wheel: its SHA-256 differs.",
-            f"Use {PACKAGE} {VERSION} with SHA-256 {WHEEL_SHA256}.",
-        )
+    data = pinned.read(PIN, wheel)
     _require_folder(sources)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for member in archive.namelist():

@@ -193,7 +193,7 @@ def test_pip_is_asked_for_the_pinned_hash_only(
 ) -> None:
     pip = tmp_path / "python"
     pip.write_text(
-        f'#!/bin/sh\necho "$@" > {tmp_path}/args\ncp {tmp_path}/reference.txt {tmp_path}/seen\n'
+        f'#!/bin/sh\necho "$@" > {tmp_path}/args\ncp {tmp_path}/wp-enlighten.txt {tmp_path}/seen\n'
         f": > {tmp_path}/w.whl\n"
     )
     pip.chmod(0o755)
