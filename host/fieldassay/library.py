@@ -69,6 +69,8 @@ class LibrarySubstance:
     hazard_card: str
     packaging: bool
     natural: bool
+    families: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +195,16 @@ class Library:
             recipe=header["recipe"],
             grid_cm1=grid,
             entries=entries,
-            substances=MappingProxyType(
-                {s["id"]: LibrarySubstance(**s) for s in header["substances"]}
-            ),
+            substances=MappingProxyType({s["id"]: _substance(s) for s in header["substances"]}),
             valid=valid,
             build=MappingProxyType(header["build"]),
             **matrices,
         )
+
+
+def _substance(fields: Mapping[str, Any]) -> LibrarySubstance:
+    several = {name: tuple(fields.get(name, ())) for name in ("families", "roles")}
+    return LibrarySubstance(**{**fields, **several})
 
 
 def encode(header: dict[str, Any], matrices: Mapping[str, Matrix]) -> bytes:

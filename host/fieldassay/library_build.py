@@ -28,7 +28,7 @@ from fieldassay.pinned import Pin
 from fieldassay.preprocess import noise, recipe
 from fieldassay.spectrum import Axis, Spectrum
 
-BUILDER = 1
+BUILDER = 2
 PACKAGE = "wp-enlighten"
 VERSION = "4.3.4"
 WHEEL_SHA256 = "033606b053078bd95bc848484f0d4f6a194e1bf8d47f87a6d1fd33e89725ebfa"
@@ -269,14 +269,13 @@ def read_reference(data: bytes, name: str) -> tuple[dict[str, str], Spectrum]:
 
 
 def _stamp() -> dict[str, Any]:
-    catalogue = (Path(substances.__file__).parent / "substances.toml").read_bytes()
     return {
         "builder": BUILDER,
         "recipe": recipe.RAMAN.describe(),
         "package": PACKAGE,
         "version": VERSION,
         "wheel_sha256": WHEEL_SHA256,
-        "catalogue_sha256": hashlib.sha256(catalogue).hexdigest(),
+        "catalogue_sha256": hashlib.sha256(b"".join(substances.texts())).hexdigest(),
     }
 
 
@@ -293,5 +292,7 @@ def _identity(info: substances.SubstanceInfo) -> dict[str, Any]:
             "hazard_card",
             "packaging",
             "natural",
+            "families",
+            "roles",
         )
     }

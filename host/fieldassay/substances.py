@@ -1,7 +1,9 @@
 """The catalogue of substances: identity, names, claims with their verification state, hazard card.
 
-Owns reading and checking substances.toml. The text of hazard cards is `hazards`; which references
-exist is `library`.
+Owns reading and checking substances.toml (what the default library has references of) and
+substances_controlled.toml (scheduled substances, precursors, cutting agents without one), and
+finding a substance by CAS number, InChIKey or name. The text of hazard cards is `hazards`; which
+references exist is `library`.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class SubstanceInfo:
         synonyms: Other names, for search.
         cas, inchikey: Identifiers or None.
         identity: Whether the identifiers are verified.
-        family: Chemical family in plain words.
+        family: Chemical family in plain words, one of `vocabulary().families`.
+        families: All chemical families it belongs to; the first is `family`.
+        roles: What it is met as: precursor, cutting agent, solvent, packaging.
         hazard_card: Id of the hazard card.
         packaging: True for materials a measurement goes through; never reported as the finding.
         natural: A natural or technical mixture with look-alike relatives outside the library.
@@ -57,25 +61,43 @@ class SubstanceInfo:
     natural: bool
     references: tuple[str, ...]
     claims: tuple[Claim, ...]
+    families: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
 
     def verified_claims(self) -> tuple[Claim, ...]:
         """The claims that may be shown as facts."""
         return tuple(claim for claim in self.claims if claim.verification == "verified")
 
 
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The words families and roles are made of, each with its plural."""
+
+    families: Mapping[str, str]
+    roles: Mapping[str, str]
+
+
 def parse(document: Mapping[str, Any]) -> Mapping[str, SubstanceInfo]:
     """Check a catalogue document and return its substances by id, in file order.
+
+    Families and roles must be in the document's own vocabulary, where it has one.
 
     Raises:
         LibraryError: `catalogue_not_usable`.
     """
     substances: dict[str, SubstanceInfo] = {}
     owners: dict[str, str] = {}
+    words: dict[str, Mapping[str, str]] = {
+        name: document[name] for name in ("families", "roles") if name in document
+    }
     for row in document.get("substance", ()):
         try:
             info = _info(row)
         except (KeyError, TypeError, ValueError) as error:
             raise _not_usable(f"substance {row.get('id', '?')!r}: {error!r}") from error
+        for kind, used in (("families", info.families), ("roles", info.roles)):
+            if kind in words and (unknown := set(used) - set(words[kind])):
+                raise _not_usable(f"substance {info.id!r} has unknown {kind} {sorted(unknown)}")
         if info.id in substances:
             raise _not_usable(f"substance {info.id!r} is there twice")
         for reference in info.references:
@@ -88,10 +110,29 @@ def parse(document: Mapping[str, Any]) -> Mapping[str, SubstanceInfo]:
     return MappingProxyType(substances)
 
 
+FILES = ("substances.toml", "substances_controlled.toml")
+
+
+def texts() -> tuple[bytes, ...]:
+    """The catalogue files as they are, for hashing and reading."""
+    return tuple(files("fieldassay").joinpath(name).read_bytes() for name in FILES)
+
+
 def load() -> Mapping[str, SubstanceInfo]:
     """The catalogue that comes with fieldassay, by id."""
-    text = files("fieldassay").joinpath("substances.toml").read_text(encoding="utf-8")
-    return parse(tomllib.loads(text))
+    documents = [tomllib.loads(text.decode()) for text in texts()]
+    rows = [row for document in documents for row in document.get("substance", ())]
+    schemas = {document.get("schema") for document in documents}
+    schema = schemas.pop() if len(schemas) == 1 else None
+    return parse({**documents[0], "schema": schema, "substance": rows})
+
+
+def vocabulary() -> Vocabulary:
+    """The families and roles the catalogue uses, with their plurals."""
+    document = tomllib.loads(texts()[0].decode())
+    return Vocabulary(
+        MappingProxyType(dict(document["families"])), MappingProxyType(dict(document["roles"]))
+    )
 
 
 def by_reference(catalogue: Iterable[SubstanceInfo]) -> dict[str, SubstanceInfo]:
@@ -110,6 +151,9 @@ def _info(row: Mapping[str, Any]) -> SubstanceInfo:
     claims = tuple(Claim(**claim) for claim in row.get("claims", ()))
     if any(claim.verification not in ("verified", "unverified") for claim in claims):
         raise ValueError("a claim is neither verified nor unverified")
+    families = tuple(row.get("families", (row["family"],)))
+    if not families or families[0] != row["family"]:
+        raise ValueError("the first of families is not family")
     return SubstanceInfo(
         id=row["id"],
         name=row["name"],
@@ -123,6 +167,8 @@ def _info(row: Mapping[str, Any]) -> SubstanceInfo:
         natural=bool(row.get("natural", False)),
         references=tuple(row["references"]),
         claims=claims,
+        families=families,
+        roles=tuple(row.get("roles", ())),
     )
 
 
@@ -130,5 +176,5 @@ def _not_usable(why: str) -> LibraryError:
     return LibraryError(
         "catalogue_not_usable",
         f"The substance catalogue cannot be used: {why}.",
-        "Correct substances.toml or install fieldassay again.",
+        "Correct the catalogue files or install fieldassay again.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from importlib.resources import files
 
 import pytest
@@ -54,12 +55,45 @@ def test_packaging_polymers_are_marked() -> None:
     }  # fmt: skip
 
 
-def test_the_four_table_ii_precursors_carry_an_unverified_claim() -> None:
+def test_every_claim_is_unverified_until_somebody_checked_it() -> None:
     """Nothing in the catalogue is verified yet, so nothing may be shown as a fact."""
     catalogue = substances.load()
-    claimed = {info.id for info in catalogue.values() if info.claims}
-    assert claimed == {"acetone", "2-butanone", "diethyl-ether", "toluene"}
+    claimed = [info for info in catalogue.values() if info.claims]
+    assert len(claimed) == 172  # 217 of the compiled list less 45 that nobody claims anything of
     assert all(info.verified_claims() == () for info in catalogue.values())
+    assert {claim.source for info in claimed for claim in info.claims} == {
+        "compiled list, unverified"
+    }
+
+
+def test_the_catalogue_holds_drugs_precursors_and_cutting_agents() -> None:
+    catalogue = substances.load()
+    assert len(catalogue) == 76 + 198
+    roles = Counter(role for info in catalogue.values() for role in info.roles)
+    assert (roles["precursor"], roles["cutting agent"], roles["packaging"]) == (33, 45, 5)
+    families = Counter(family for info in catalogue.values() for family in info.families)
+    assert (families["fentanyl"], families["nitazene"], families["cathinone"]) == (17, 9, 15)
+    assert families["synthetic cannabinoid"] == 18
+    assert catalogue["fentanyl"].families == ("fentanyl", "opioid")
+    assert catalogue["acetone"].roles == ("precursor", "solvent")
+
+
+def test_families_and_roles_are_of_the_vocabulary_and_all_of_it_is_used() -> None:
+    words = substances.vocabulary()
+    catalogue = substances.load().values()
+    assert {f for info in catalogue for f in info.families} == set(words.families) - {"unknown"}
+    assert {r for info in catalogue for r in info.roles} == set(words.roles)
+    assert all(info.families[0] == info.family for info in catalogue)
+    assert all(("packaging" in info.roles) == info.packaging for info in catalogue)
+
+
+@pytest.mark.parametrize(
+    "known", [{"families": {"y": "ys"}}, {"families": {"x": "xs"}, "roles": {}}]
+)
+def test_a_word_outside_the_vocabulary_is_refused(known: dict) -> None:
+    row = {**ROW, "roles": ["solvent"]}
+    with pytest.raises(LibraryError, match="unknown"):
+        substances.parse({"schema": 1, "substance": [row], **known})
 
 
 def test_verified_claims_are_the_ones_shown() -> None:
@@ -81,6 +115,7 @@ def test_verified_claims_are_the_ones_shown() -> None:
         {"schema": 1, "substance": [{**ROW, "surprise": 1}]},
         {"schema": 1, "substance": [{**ROW, "identity": "sure"}]},
         {"schema": 1, "substance": [{**ROW, "claims": [{"claim": "x"}]}]},
+        {"schema": 1, "substance": [{**ROW, "families": ["y", "x"]}]},
         {"schema": 1, "substance": [{"id": "a"}]},
     ],
 )

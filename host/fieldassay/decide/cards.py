@@ -8,7 +8,24 @@ from fieldassay.verdict import Verdict
 
 CARDS_STRICTEST_FIRST = (
     "default-strictest",
+    "ultra-potent-opioid",
+    "fentanyl-related",
+    "nitazene",
+    "opioid-precursor",
+    "phosphine",
+    "white-phosphorus",
+    "sedative-adulterant",
+    "benzodiazepine-nps",
+    "amphetamine-type-stimulant",
+    "cathinone",
+    "synthetic-cannabinoid",
+    "piperidine",
+    "stimulant-precursor",
+    "iodine",
+    "acetic-anhydride",
+    "hydrochloric-acid",
     "toxic-solvent",
+    "red-phosphorus",
     "corrosive",
     "flammable-solvent",
     "medicine",
@@ -29,4 +46,6 @@ def hazard_card(verdict: Verdict, cards: Mapping[str, str]) -> str:
     if verdict.kind not in ("match", "mixture") or not verdict.substances:
         return strictest
     wanted = {cards.get(substance.id, strictest) for substance in verdict.substances}
+    if not wanted <= set(CARDS_STRICTEST_FIRST):  # an agency's: how strict is not known here
+        return strictest
     return next((card for card in CARDS_STRICTEST_FIRST if card in wanted), strictest)
