@@ -19,7 +19,7 @@ IMPURE = {
 }  # fmt: skip
 RIM = {
     "config", "store", "ingest", "web", "cli", "commands", "live", "units", "service", "link",
-    "broker", "library_build", "pinned", "database", "supervisor",
+    "broker", "library_build", "pinned", "database", "supervisor", "evaluate",
 }  # fmt: skip
 
 

@@ -1,0 +1,139 @@
+"""Asking the identification many questions, on several processors, as a user would ask them.
+
+Owns Question, and the one place that calls `identify.identify`. An answer is the documented JSON
+form (docs/reference/identify-json.md) or `{"error": code}`: the experiments see nothing else of the
+engine. The same questions give the same answers in the same order whatever the number of processes.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldassay import calibration
+from fieldassay.errors import FormatError
+from fieldassay.identify import Context, identify
+from fieldassay.library import Library
+from fieldassay.spectrum import Axis, AxisUnit, Spectrum
+
+Answer = dict[str, Any]
+Identify = Callable[[Spectrum, Library, Context], Any]
+Progress = Callable[[str], None]
+CHUNK = 8  # questions a process takes at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One spectrum to identify.
+
+    Attributes:
+        x, y: Axis in `x_unit` and intensities, each shape (N,).
+        x_unit: nm or cm-1.
+        noise: Standard deviation of each intensity where the source states it.
+        laser_nm: Excitation, where the source states it.
+        packaging: What the officer would say the sample is in.
+        without: Substance ids left out of the library.
+        library: Another library file than the bench's own.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    x_unit: AxisUnit = "cm-1"
+    noise: NDArray[np.float64] | None = None
+    laser_nm: float | None = None
+    packaging: str = ""
+    without: frozenset[str] = field(default_factory=frozenset)
+    library: str = ""
+
+
+def question(spectrum: Spectrum, **known: Any) -> Question:
+    """The question what this spectrum is; `known` are further attributes of Question."""
+    stated = spectrum.meta.get("excitation_nm")
+    known.setdefault("laser_nm", float(stated) if stated else None)
+    return Question(
+        spectrum.axis.values, spectrum.intensity, spectrum.axis.unit, spectrum.noise, **known
+    )
+
+
+@lru_cache(maxsize=4)
+def _library(path: str, without: frozenset[str]) -> Library:
+    library = Library.open(path)
+    return library.without(without) if without else library
+
+
+def answer(asked: Question, default_library: str, method: Identify = identify) -> Answer:
+    """What the engine says."""
+    library = _library(asked.library or default_library, asked.without)
+    try:
+        spectrum = Spectrum(Axis(asked.x, asked.x_unit), asked.y, "arbitrary", asked.noise)
+        spectrum = calibration.to_wavenumber(spectrum, asked.laser_nm)
+        context = Context(packaging=asked.packaging, excitation_nm=asked.laser_nm)
+        said: Answer = method(spectrum, library, context).as_dict()
+    except FormatError as error:
+        return {"error": error.code}
+    return said
+
+
+class Bench:
+    """A library and the processes that ask about it.
+
+    Args:
+        library: The library file.
+        jobs: Processes; 1 asks in this one.
+        progress: Called with a short text now and then.
+        method: What is measured; another one than `identify` only in this process (jobs = 1).
+    """
+
+    def __init__(
+        self,
+        library: Path,
+        jobs: int = 1,
+        progress: Progress = lambda _: None,
+        method: Identify = identify,
+    ) -> None:
+        self.path = library
+        self.library = Library.open(library)
+        self._progress = progress
+        self._method = method
+        self._pool = (
+            ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) if jobs > 1 else None
+        )
+
+    def ask(self, questions: Sequence[Question], what: str = "") -> list[Answer]:
+        """The answers, in the order of the questions."""
+        order = sorted(
+            range(len(questions)),
+            key=lambda i: (questions[i].library, sorted(questions[i].without)),
+        )  # neighbours share a library, so it is cut once
+        found: list[Answer] = [{}] * len(questions)
+        paths = [str(self.path)] * len(questions)
+        asked = [questions[i] for i in order]
+        answers = (
+            self._pool.map(answer, asked, paths, chunksize=CHUNK)
+            if self._pool
+            else (answer(q, p, self._method) for q, p in zip(asked, paths, strict=True))
+        )
+        for number, (index, said) in enumerate(zip(order, answers, strict=True), start=1):
+            found[index] = said
+            if number % 25 == 0 or number == len(questions):
+                self._progress(f"{what}: {number}/{len(questions)}")
+        return found
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""One file per experiment; `fieldassay.evaluate.EXPERIMENTS` is the registry."""

@@ -1,0 +1,206 @@
+"""`fieldassay evaluate`: its counts and intervals are right, and it can fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fieldassay import evaluate
+from fieldassay.errors import FieldassayError
+from fieldassay.evaluate import judge, samples, shared_data, table
+from fieldassay.evaluate.bench import Bench
+from fieldassay.evaluate.setting import Setting
+from fieldassay.evaluate.stats import clopper_pearson
+from fieldassay.library import Library
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.mark.parametrize(
+    ("count", "n", "low", "high"),
+    [  # tabulated values of the exact interval, 95 %
+        (0, 10, 0.0, 0.3085),
+        (1, 10, 0.0025, 0.4450),
+        (5, 10, 0.1871, 0.8129),
+        (10, 10, 0.6915, 1.0),
+        (116, 126, 0.8587, 0.9611),
+    ],
+)
+def test_exact_intervals(count: int, n: int, low: float, high: float) -> None:
+    assert clopper_pearson(count, n) == pytest.approx((low, high), abs=5e-4)
+
+
+@given(st.integers(1, 400), st.data())
+def test_the_interval_holds_the_rate_and_mirrors(n: int, data: st.DataObject) -> None:
+    count = data.draw(st.integers(0, n))
+    low, high = clopper_pearson(count, n)
+    assert 0.0 <= low <= count / n <= high <= 1.0
+    assert clopper_pearson(n - count, n) == pytest.approx((1 - high, 1 - low), abs=1e-9)
+
+
+def test_no_count_is_refused() -> None:
+    with pytest.raises(ValueError, match="no count"):
+        clopper_pearson(3, 2)
+
+
+def test_targets() -> None:
+    least = table.Target(0.9, 0.98)
+    assert [least.reached(r) for r in (0.89, 0.9, 0.99)] == ["no", "at least", "aim"]
+    most = table.Target(0.03, 0.0, at_most=True)
+    assert [most.reached(r) for r in (0.04, 0.03, 0.0)] == ["no", "at least", "aim"]
+    few, many, repeats = (
+        table.Row("x", "t", "all", n, n, substances, target=least).as_dict()
+        for n, substances in ((20, 20), (60, 60), (60, 20))
+    )
+    assert not few["proved"] and many["proved"] and not repeats["proved"]
+    assert table.Row("x", "t", "all", target=least, absent="no data").reached == "not run"
+
+
+def said(kind: str, *ids: str) -> dict[str, Any]:
+    return {
+        "verdict": kind,
+        "substances": [{"id": i} for i in ids],
+        "reasons": [{"code": "look_alikes"}],
+        "candidates": [],
+    }
+
+
+def test_outcomes() -> None:
+    truth = {"acetone"}
+    assert judge.outcome(said("match", "acetone"), truth) == "right match"
+    assert judge.outcome(said("match", "urea"), truth) == "wrong match"
+    assert judge.outcome(said("mixture", "acetone", "urea"), truth) == "mixture with a false part"
+    assert judge.outcome(said("inconclusive", "urea"), truth) == "inconclusive: look_alikes"
+    assert not judge.named(said("inconclusive", "urea")) and not judge.named(said("class", "x"))
+    assert judge.wrong_match(said("match", "urea"), ())
+    assert judge.kind({"error": "range_too_small"}) == "error"
+
+
+@dataclass
+class Parrot:
+    """An identification that always says the same."""
+
+    words: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        return self.words
+
+
+@pytest.fixture(scope="module")
+def library(library_path: Path) -> Library:
+    return Library.open(library_path)
+
+
+@pytest.fixture(scope="module")
+def shared(library: Library, data_dir: Path) -> list[samples.Sample]:
+    return shared_data.load(data_dir, library)
+
+
+def test_truth_of_the_public_spectra(shared: list[samples.Sample], library: Library) -> None:
+    assert len(shared) == 60 + 25 + 107  # two of 27 are there twice
+    assert {s.kind for s in shared} == {"library", "unknown", "mixture", "uncounted"}
+    by_name = {(s.set, s.name): s for s in shared}
+    assert by_name["WP-01977", "isopropanol.csv"].truth == {"isopropanol"}
+    assert by_name["WP-01977", "sunflower oil.csv"].kind == "unknown"
+    assert by_name["legacy_2024", "fructose.csv"].note
+    assert all(s.truth <= set(library.substances) for s in shared)
+    assert all(s.note for s in shared if s.kind == "uncounted")
+    named_unknown = {s.substance for s in shared if s.kind == "unknown"}
+    assert {"naphthalene", "sulfur", "ammonium nitrate", "sodium perchlorate"} <= named_unknown
+
+
+def test_one_that_always_says_acetone_fails(
+    shared: list[samples.Sample], library_path: Path
+) -> None:
+    parrot = Parrot({**said("match", "acetone"), "algorithm": "parrot/1", "quality": {}})
+    with Bench(library_path, 1, method=lambda *_: parrot) as bench:
+        document = evaluate.evaluate(Setting(shared, bench), ["library", "unknown", "lasers"])
+    targeted = [r for r in document["rows"] if r["at_least"] is not None and r["group"] == "all"]
+    assert len(targeted) >= 4
+    assert {r["reached"] for r in targeted} == {"no"}
+    assert document["algorithm"] == "parrot/1"
+
+
+def test_the_real_one_on_a_few(shared: list[samples.Sample], library_path: Path) -> None:
+    few = [s for s in shared if s.set == "WP-01977"][::10]
+    with Bench(library_path) as bench:
+        document = evaluate.evaluate(Setting(few, bench), ["library"])
+        again = evaluate.evaluate(Setting(few, bench), ["library"])
+    assert document == again
+    pooled = next(r for r in document["rows"] if r["group"] == "all")
+    assert pooled["n"] >= 4 and pooled["count"] >= 1
+    text = table.text_table(document["rows"])
+    assert "95 % interval" in text and len(text.splitlines()) == len(document["rows"]) + 1
+
+
+def test_processes_answer_in_order(shared: list[samples.Sample], library_path: Path) -> None:
+    few = [s for s in shared if s.set == "WP-00341"][:10]
+    with Bench(library_path, 1) as one, Bench(library_path, 2) as two:
+        assert Setting(few, one).ask(few, "") == Setting(few, two).ask(few, "")
+
+
+def test_counts_of_the_second_instrument_are_raw_minus_dark(
+    shared: list[samples.Sample], data_dir: Path
+) -> None:
+    sample = next(s for s in shared if (s.set, s.name) == ("WP-01977", "acetone.csv"))
+    native = shared_data.counts(data_dir, sample)
+    assert native is not None and native.unit == "counts"
+    assert np.ptp(native.intensity) > 0 and len(native) >= 1900
+    legacy = next(s for s in shared if s.set == "legacy_2024")
+    assert shared_data.counts(data_dir, legacy) is None
+
+
+def test_data_that_are_not_there(library: Library, tmp_path: Path) -> None:
+    with pytest.raises(FieldassayError) as caught:
+        shared_data.load(tmp_path, library)
+    assert caught.value.code == "evaluation_data_missing"
+    with pytest.raises(FieldassayError) as caught:
+        evaluate.choose(["library", "luck"])
+    assert caught.value.code == "experiment_unknown"
+
+
+SPECTRUM = "Raman shift (cm-1),Intensity\n" + "\n".join(f"{x},{x % 7}" for x in range(300, 900))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name,substance\na.csv,acetone\n", "no column 'file'"),
+        ("file,substance\n", "lists no file"),
+        ("file,substance\na.csv,\n", "line 2"),
+        ("file,substance,role\na.csv,acetone,trained\n", "role"),
+        ("file,substance,in_library\na.csv,acetone,perhaps\n", "in_library"),
+        ("file,substance,in_library\na.csv,moon dust,yes\n", "does not have"),
+        ("file,substance,in_library\na.csv,Propanone,no\n", "the library has acetone"),
+        ("file,substance,laser_nm\na.csv,acetone,red\n", "laser_nm"),
+        ("file,substance\nb.csv,acetone\n", "cannot be read"),
+    ],
+)
+def test_manifests_that_are_wrong(tmp_path: Path, library: Library, text: str, words: str) -> None:
+    (tmp_path / "a.csv").write_text(SPECTRUM)
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(FieldassayError) as caught:
+        samples.read_manifest(tmp_path / "m.csv", library)
+    assert caught.value.code == "manifest_not_usable"
+    assert words in caught.value.what
+
+
+def test_a_manifest(tmp_path: Path, library: Library) -> None:
+    (tmp_path / "a.csv").write_text(SPECTRUM)
+    (tmp_path / "m.csv").write_text(
+        "file,substance,in_library,instrument,laser_nm,set,role\n"
+        "a.csv,67-64-1,auto,unit 7,785,ours,held_out\n"
+        "a.csv,moon dust,,,,,\n"
+        "a.csv,acetone; Toluene,yes,unit 7,532,ours,tuned\n"
+        "a.csv,glucose,uncounted,,,,\n"
+    )
+    found = samples.read_manifest(tmp_path / "m.csv", library)
+    assert [s.kind for s in found] == ["library", "unknown", "mixture", "uncounted"]
+    assert [sorted(s.truth) for s in found] == [
+        ["acetone"], [], ["acetone", "toluene"], ["glucose"],
+    ]  # fmt: skip
+    assert found[0].instrument == "unit 7" and found[0].laser_nm == 785.0
+    assert (found[2].role, found[1].role) == ("tuned", "held_out")
