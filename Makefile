@@ -55,8 +55,8 @@ typings/.ready: constraints.txt $(READY)
 native-check: $(READY)  ## The C kernel under warnings-as-errors, ASan and UBSan
 	@$(BIN)/python -m pytest tests/native
 
-bench: library   ## Speed as ratios within one run
-	@$(BIN)/python -m pytest --benchmark-enable --benchmark-only
+bench: library   ## Speed against the peers as ratios within one run; writes build/bench.json and the page in docs/
+	@$(BIN)/python -m benchmarks --publish
 
 docs: $(READY)   ## Write the generated reference pages
 	@$(BIN)/python docs/build_cli_reference.py

@@ -99,25 +99,3 @@ def test_queries_of_another_width_are_refused() -> None:
     library = make_library(np.ones((2, 10)), [(0, 10)] * 2)
     with pytest.raises(ValueError, match="refused"):
         top_references(library, np.ones((1, 9), np.float32), np.zeros(1), (0, 9), 1, 2)
-
-
-@pytest.mark.parametrize("which", ["kernel", "numpy"])
-def test_speed(benchmark: object, which: str) -> None:
-    """Ratio of the two: pytest tests/native --benchmark-enable --benchmark-only."""
-    rng = np.random.default_rng(1)
-    library = make_library(rng.normal(size=(80, 2002)), [(0, 2002)] * 80)
-    queries = rng.normal(size=(33, 2002)).astype(np.float32)
-
-    def plain_numpy() -> np.ndarray:
-        matrix = library.matrix[:, 30:1950].astype(np.float64)
-        q = queries[:, 30:1950].astype(np.float64)
-        norms = np.linalg.norm(matrix, axis=1)[:, None] * np.linalg.norm(q, axis=1)
-        return np.argsort(-(matrix @ q.T / norms).max(axis=1))[:10]
-
-    def kernel() -> list:
-        return top_references(library, queries, np.zeros(33), (30, 1950), 1, 10)
-
-    result = benchmark({"kernel": kernel, "numpy": plain_numpy}[which])
-    expected = plain_numpy().tolist()
-    got = [h.row for h in result] if which == "kernel" else result.tolist()
-    assert got == expected
