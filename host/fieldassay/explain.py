@@ -4,18 +4,20 @@ Owns preparing the measurement, candidates and the fit. Pure. What may be said a
 is `decide`. Agreement is the cosine between measurement and model after both were compressed with
 the noise of the measurement (`preprocess.normalize`): bands that the measurement is too noisy to
 show cannot count against a reference; every band above the noise that the model lacks or has in
-excess does.
+excess does. What differs between instruments (axis, line width, response) is fitted with the best
+candidates by `align`, within stated priors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldassay import align
 from fieldassay.kernel import search
 from fieldassay.library import Library
 from fieldassay.preprocess import normalize, recipe
@@ -25,6 +27,9 @@ Floats = NDArray[np.float64]
 SHORTLIST = 120  # references tried as one more component; all of them in a library of this size
 COLUMNS_PER_BAND = 25.0  # participation ratio of one band of 7 to 10 cm-1 after this recipe
 EDGE_COLUMNS = 9  # where the derivative still sees the end of the measurement
+FITTED = 16  # substances the kernel ranks first whose noise-aware agreement is computed
+ALIGNED = 4  # of these the best, whose axis and line width are fitted too
+NO_SHIFT = align.AxisFit(0.0, 0.0, float("inf"), float("inf"), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +39,23 @@ class Prepared:
     Attributes:
         measured: On the grid points it covers, despiked, with noise.
         linear: Derivative on the whole grid, 0 outside, shape (D,).
+        noise: Standard deviation of `linear`, shape (D,).
         threshold: Noise threshold of the derivative, shape (D,).
         window: Columns [lo, hi) that may be compared at any shift.
         shifts: Axis hypotheses in cm-1, shape (V,).
         penalty: Prior on them, shape (V,).
+        axis: The prior of `align`, the [axis] section of decision.toml.
         spikes: Cosmic rays removed.
     """
 
     measured: Spectrum
     linear: Floats
+    noise: Floats
     threshold: Floats
     window: tuple[int, int]
     shifts: Floats
     penalty: Floats
+    axis: Mapping[str, float]
     spikes: int
 
 
@@ -60,8 +69,12 @@ class Explanation:
         shares: Part of the explained signal of each, sum 1.
         shift_cm1: Axis shift.
         agreement: 0..1.
-        score: Agreement less the prior on the axis shift.
+        score: Agreement less the prior on shift and stretch of the axis.
         bands: Effective number of bands of the model that the measurement can show.
+        stretch: Of the axis, about the middle of the grid: cm-1 per cm-1.
+        broadening_cm1: Standard deviation of the Gaussian that makes line widths equal; positive:
+            the reference was broadened, negative: the measurement.
+        axis: How well shift and stretch are known; NO_SHIFT where they were not fitted.
     """
 
     rows: tuple[int, ...]
@@ -71,6 +84,9 @@ class Explanation:
     agreement: float
     score: float
     bands: float
+    stretch: float = 0.0
+    broadening_cm1: float = 0.0
+    axis: align.AxisFit = NO_SHIFT
 
 
 def prepare(spectrum: Spectrum, library: Library, axis: Mapping[str, float]) -> Prepared:
@@ -79,7 +95,7 @@ def prepare(spectrum: Spectrum, library: Library, axis: Mapping[str, float]) -> 
     Args:
         spectrum: Native axis in cm-1.
         library: Gives the grid.
-        axis: `max_shift_cm1`, `step_cm1`, `penalty_per_cm1_squared`.
+        axis: The section of decision.toml.
 
     Raises:
         FormatError: The axis is not in cm-1 or does not overlap the library.
@@ -91,13 +107,12 @@ def prepare(spectrum: Spectrum, library: Library, axis: Mapping[str, float]) -> 
     measured = recipe.on_grid(native, library.grid_cm1)
     derived = recipe.apply(recipe.RAMAN.linear, measured)
     start = int(np.searchsorted(library.grid_cm1, measured.axis.values[0]))
-    linear = np.zeros(library.grid_cm1.size)
-    threshold = np.zeros(library.grid_cm1.size)
-    linear[start : start + len(measured)] = derived.intensity
-    told = derived.noise if derived.noise is not None else np.zeros(len(measured))
-    threshold[start : start + len(measured)] = normalize.threshold(
-        derived.intensity, told, recipe.COMPARE["noise_sigma"], recipe.COMPARE["floor"]
-    )
+    covered = slice(start, start + len(measured))
+    linear, noise, threshold = np.zeros((3, library.grid_cm1.size))
+    linear[covered] = derived.intensity
+    if derived.noise is not None:
+        noise[covered] = derived.noise
+    threshold[covered] = _threshold(derived.intensity, noise[covered])
     reach = int(np.ceil(axis["max_shift_cm1"]))
     lo, hi = start + EDGE_COLUMNS + reach, start + len(measured) - EDGE_COLUMNS - reach
     shifts = np.arange(
@@ -107,26 +122,41 @@ def prepare(spectrum: Spectrum, library: Library, axis: Mapping[str, float]) -> 
     return Prepared(
         measured=measured,
         linear=linear,
+        noise=noise,
         threshold=threshold,
         window=(lo, max(hi, lo)),
         shifts=shifts,
         penalty=axis["penalty_per_cm1_squared"] * shifts**2,
+        axis=axis,
         spikes=spikes,
     )
 
 
+def _threshold(linear: Floats, noise: Floats) -> Floats:
+    return normalize.threshold(
+        linear, noise, recipe.COMPARE["noise_sigma"], recipe.COMPARE["floor"]
+    )
+
+
 class Scene:
-    """A prepared measurement against a library: candidates and fits."""
+    """A prepared measurement against a library: candidates and fits.
+
+    `stretch` and `broadening_cm1` are those of the best single reference once `singles` has run;
+    fits of sums use them, since they belong to the instrument and not to the substance.
+    """
 
     def __init__(self, prepared: Prepared, library: Library, min_columns: int) -> None:
         self.prepared = prepared
         self.library = library
         self.min_columns = min_columns
+        self.stretch = 0.0
+        self.broadening_cm1 = 0.0
         self._power = recipe.COMPARE["power"]
-        compressed = normalize.compress(prepared.linear, prepared.threshold, self._power)
-        self._penalty_per_square = float(prepared.penalty[-1] / prepared.shifts[-1] ** 2)
-        self._queries = search.shifted(compressed, prepared.shifts)
-        self._at_shift: dict[float, tuple[Floats, Floats, Floats]] = {}
+        self._compressed = normalize.compress(prepared.linear, prepared.threshold, self._power)
+        size = library.grid_cm1.size
+        self._from_centre: Floats = np.arange(size, dtype=np.float64) - 0.5 * (size - 1)
+        self._moved_to: dict[tuple[float, float, float], tuple[Floats, Floats, Floats]] = {}
+        self._rows: dict[tuple[int, float], Floats] = {}
 
     @property
     def informative_columns(self) -> int:
@@ -136,39 +166,124 @@ class Scene:
         return int(np.count_nonzero(above))
 
     def singles(self, k: int) -> list[Explanation]:
-        """The best single references, best first: kernel ranking, then noise-aware agreement."""
+        """The best reference of each of the best substances, best first.
+
+        The kernel ranks all references at whole-step shifts; the first get the noise-aware
+        agreement, and the best of these their own shift, stretch and line width.
+
+        Args:
+            k: References the kernel returns; those beyond FITTED substances are not looked at.
+        """
         lo, hi = self.prepared.window
         if hi - lo < self.min_columns:
             return []
         hits = search.top_references(
-            self.library, self._queries, self.prepared.penalty, (lo, hi), self.min_columns, k
+            self.library,
+            search.shifted(self._compressed, self.prepared.shifts),
+            self.prepared.penalty,
+            (lo, hi),
+            self.min_columns,
+            k,
         )
-        found = [self.fit((hit.row,), float(self.prepared.shifts[hit.variant])) for hit in hits]
-        found.sort(key=lambda e: (-e.score, e.rows))
-        return found
+        wanted: dict[str, list[Explanation]] = {}
+        for hit in hits:
+            substance = self.library.entries[hit.row].substance
+            if substance in wanted or len(wanted) < FITTED:
+                found = self.fit((hit.row,), float(self.prepared.shifts[hit.variant]))
+                wanted.setdefault(substance, []).append(found)
+        best = [min(found, key=_rank) for found in wanted.values()]
+        best = sorted((e for e in best if e.rows), key=_rank)
+        head = sorted((self.aligned(e) for e in best[:ALIGNED]), key=_rank)
+        if head:
+            self.stretch = head[0].stretch
+            head = self._widths_fitted(head)
+            self.broadening_cm1 = head[0].broadening_cm1
+        return sorted([*head, *best[ALIGNED:]], key=_rank)
 
-    def fit(self, rows: Sequence[int], shift_cm1: float) -> Explanation:
-        """Non-negative least squares of the derivative on these references; zero rows drop out."""
+    def aligned(self, start: Explanation) -> Explanation:
+        """The same reference with the shift and stretch that fit it best; never a worse one."""
+        row = start.rows[0]
+        _, threshold, measured = self._moved(start.shift_cm1, start.stretch, start.broadening_cm1)
+        columns = self._window((row,))
+        model = np.zeros_like(measured)
+        model[columns] = normalize.compress(
+            self._basis(row, start.broadening_cm1)[columns] * start.weights[0],
+            threshold[columns],
+            self._power,
+        )
+        prior = {
+            **self.prepared.axis,
+            "penalty_per_cm1_squared": self._penalty(start.bands),
+        }
+        found = align.axis(measured, model, self._from_centre, start.shift_cm1, prior)
+        if found.witnesses <= 0.0:
+            return start
+        trial = self.fit((row,), found.shift_cm1, found.stretch, start.broadening_cm1)
+        return replace(trial if trial.score > start.score and trial.rows else start, axis=found)
+
+    def _widths_fitted(self, head: list[Explanation]) -> list[Explanation]:
+        """The candidates, each at the line width difference that suits it best."""
+        step = self.prepared.axis["broadening_step_cm1"]
+        trials = [
+            replace(self.fit(e.rows, e.shift_cm1, e.stretch, n * step), axis=e.axis)
+            for e in head
+            for n in (-2, -1, 1, 2)
+        ]
+        return sorted(_best_by_row([*head, *trials]), key=_rank)
+
+    def fit(
+        self,
+        rows: Sequence[int],
+        shift_cm1: float,
+        stretch: float | None = None,
+        broadening_cm1: float | None = None,
+    ) -> Explanation:
+        """Non-negative least squares of the derivative on these references; zero rows drop out.
+
+        Args:
+            rows: Library rows.
+            shift_cm1: Taken off the measured axis.
+            stretch: See Explanation; that of the scene if not given.
+            broadening_cm1: The same.
+        """
+        stretch = self.stretch if stretch is None else stretch
+        width = self.broadening_cm1 if broadening_cm1 is None else broadening_cm1
         columns = self._window(rows)
-        measured, threshold, a = (part[columns] for part in self._moved(shift_cm1))
-        basis = self.library.linear[list(rows), columns].astype(np.float64).T
+        measured, threshold, a = (part[columns] for part in self._moved(shift_cm1, stretch, width))
+        basis = np.stack([self._basis(row, width)[columns] for row in rows], axis=1)
         weights = nonnegative_weights(basis, measured)
         kept = np.flatnonzero(weights > 0)
         b = normalize.compress(basis @ weights, threshold, self._power)
+        place = self._from_centre[columns] * (2.0 / self._from_centre.size)
+        b = b * align.response(a, b, place, self.prepared.axis["response_sd"])
         norm = float(np.linalg.norm(a) * np.linalg.norm(b))
         agreement = float(a @ b) / norm if norm > 0 else 0.0
         strength = weights[kept] * np.linalg.norm(basis[:, kept], axis=0)
         order = np.argsort(-strength, kind="stable")
         total = float(strength.sum()) or 1.0
+        bands = _effective_bands(b)
+        axis = self.prepared.axis
         return Explanation(
             rows=tuple(int(rows[kept[i]]) for i in order),
             weights=tuple(float(weights[kept[i]]) for i in order),
             shares=tuple(float(strength[i]) / total for i in order),
             shift_cm1=shift_cm1,
             agreement=agreement,
-            score=agreement - self._penalty_per_square * shift_cm1**2,
-            bands=_effective_bands(b),
+            score=agreement
+            - self._penalty(bands) * shift_cm1**2
+            - axis["stretch_penalty"] * (stretch / axis["stretch_sd"]) ** 2
+            - axis["broadening_penalty"] * width**2,
+            bands=bands,
+            stretch=stretch,
+            broadening_cm1=width,
         )
+
+    def _penalty(self, bands: float) -> float:
+        """Prior on the squared shift: weak where many bands speak for it, strong where few do."""
+        axis = self.prepared.axis
+        few = float(np.clip((axis["many_bands"] - bands) / axis["many_bands"], 0.0, 1.0))
+        slope = axis["few_bands_penalty_per_cm1_squared"] - axis["penalty_per_cm1_squared"]
+        return axis["penalty_per_cm1_squared"] + few * slope
 
     def extend(self, start: Explanation, excluded: frozenset[str]) -> Explanation:
         """The best explanation with one more reference of a substance not excluded, same shift."""
@@ -185,7 +300,7 @@ class Scene:
         if len(rows) <= SHORTLIST:
             return rows
         columns = self._window(start.rows)
-        measured = self._moved(start.shift_cm1)[0][columns]
+        measured = self._moved(start.shift_cm1, self.stretch, self.broadening_cm1)[0][columns]
         basis = self.library.linear[:, columns]
         rest = measured - np.asarray(start.weights) @ basis[list(start.rows)].astype(np.float64)
         along = basis[rows] @ rest.astype(np.float32)
@@ -198,15 +313,48 @@ class Scene:
         last = min(hi, int(self.library.valid[list(rows), 1].min()))
         return slice(first, max(last, first))
 
-    def _moved(self, shift_cm1: float) -> tuple[Floats, Floats, Floats]:
-        """Measured derivative, its threshold, and both compressed, as if read `shift_cm1` lower."""
-        if shift_cm1 not in self._at_shift:
-            grid = np.arange(self.library.grid_cm1.size, dtype=np.float64)
-            measured = np.interp(grid + shift_cm1, grid, self.prepared.linear)
-            threshold = np.interp(grid + shift_cm1, grid, self.prepared.threshold)
+    def _basis(self, row: int, broadening_cm1: float) -> Floats:
+        """A reference's derivative as a unit with broader lines would see it, shape (D,)."""
+        key = (row, max(broadening_cm1, 0.0))
+        if key not in self._rows:
+            values = self.library.linear[row].astype(np.float64)
+            self._rows[key] = align.broadened(values, key[1])
+        return self._rows[key]
+
+    def _moved(
+        self, shift_cm1: float, stretch: float, broadening_cm1: float
+    ) -> tuple[Floats, Floats, Floats]:
+        """Derivative, its threshold, and both compressed, with axis and line width corrected."""
+        key = (shift_cm1, stretch, min(broadening_cm1, 0.0))
+        if key not in self._moved_to:
+            linear, threshold = self.prepared.linear, self.prepared.threshold
+            if key[2] < 0.0:
+                linear, threshold = self._smoothed(-key[2])
+            measured = align.moved(linear, self._from_centre, shift_cm1, stretch)
+            threshold = align.moved(threshold, self._from_centre, shift_cm1, stretch)
             compressed = normalize.compress(measured, threshold, self._power)
-            self._at_shift[shift_cm1] = (measured, threshold, compressed)
-        return self._at_shift[shift_cm1]
+            self._moved_to[key] = (measured, threshold, compressed)
+        return self._moved_to[key]
+
+    def _smoothed(self, sigma_cm1: float) -> tuple[Floats, Floats]:
+        """The measurement with broader lines, and its threshold: the noise falls as sigma^-1.5."""
+        linear = align.broadened(self.prepared.linear, sigma_cm1)
+        total = recipe.SIGMA_CM1**2 + sigma_cm1**2
+        noise = self.prepared.noise * (recipe.SIGMA_CM1**2 / total) ** 0.75
+        inside = self.prepared.threshold > 0.0
+        return linear, np.where(inside, _threshold(linear, noise), 0.0)
+
+
+def _rank(e: Explanation) -> tuple[float, tuple[int, ...]]:
+    return (-e.score, e.rows)
+
+
+def _best_by_row(found: list[Explanation]) -> list[Explanation]:
+    best: dict[tuple[int, ...], Explanation] = {}
+    for e in sorted(found, key=_rank):
+        if e.rows:
+            best.setdefault(e.rows, e)
+    return list(best.values())
 
 
 def nonnegative_weights(basis: Floats, measured: Floats) -> Floats:

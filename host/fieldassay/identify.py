@@ -27,7 +27,7 @@ THRESHOLDS = decide.load_thresholds()
 ALGORITHM = f"{recipe.RAMAN.id}+{THRESHOLDS.id}"
 CANDIDATES = 10
 SAME_LASER_NM = 20.0
-KERNEL_HITS = 120  # references whose agreement is computed; all of them in a library of this size
+KERNEL_HITS = 48  # references the kernel hands on
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ def measure(
         range_cm1=(float(grid[min(lo, grid.size - 1)]), float(grid[min(hi, grid.size) - 1])),
         details={
             "agreement": singles[0].agreement if singles else 0.0,
+            **_axis_of(singles),
             "bands": singles[0].bands if singles else 0.0,
             "background_ratio": float(np.ptp(below)) / height,
             "informative_columns": float(scene.informative_columns),
@@ -41,6 +42,18 @@ def measure(
             "spikes_removed": float(scene.prepared.spikes),
         },
     )
+
+
+def _axis_of(singles: list[Explanation]) -> dict[str, float]:
+    """Errors of shift and stretch are left out where no candidate allows an estimate."""
+    if not singles:
+        return {}
+    best = singles[0]
+    found = {"axis_stretch_ppm": best.stretch * 1e6, "broadening_cm1": best.broadening_cm1}
+    if np.isfinite(best.axis.shift_error_cm1):
+        found["axis_shift_error_cm1"] = best.axis.shift_error_cm1
+        found["axis_stretch_error_ppm"] = best.axis.stretch_error * 1e6
+    return found
 
 
 def looks_clipped(values: Floats, sigma: float) -> bool:

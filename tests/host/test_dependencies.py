@@ -10,8 +10,8 @@ import pytest
 
 CORE = [
     "spectrum", "verdict", "errors", "frame", "calibration", "substances", "library", "kernel",
-    "explain", "decide", "identify", "mixtures", "naming", "quality", "preprocess", "formats",
-    "hazards",
+    "align", "explain", "decide", "identify", "mixtures", "naming", "quality", "preprocess",
+    "formats", "hazards",
 ]  # fmt: skip
 IMPURE = {
     "socket", "os", "time", "datetime", "sqlite3", "pathlib", "subprocess", "threading", "asyncio",
