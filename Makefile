@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # An environment holds its own path and that of its Python: moved, copied or without it, it is no use.
 STALE  := $(shell test ! -s $(READY) || { test "$$(cat $(READY))" = "$$(pwd -P)" && $(BIN)/python -c ''; } 2>/dev/null || echo stale)
 
-.PHONY: stale help setup run test demo chaos lint types native-check library bench docs clean
+.PHONY: stale help setup run test demo chaos lint types native-check library fuzz bench docs clean
 .DEFAULT_GOAL := help
 
 help:            ## This list
@@ -54,6 +54,15 @@ typings/.ready: constraints.txt $(READY)
 
 native-check: $(READY)  ## The C kernel under warnings-as-errors, ASan and UBSan
 	@$(BIN)/python -m pytest tests/native
+
+fuzz: $(READY)   ## libFuzzer on every entry point of the kernel for a while (FUZZ_SECONDS=60 each; needs clang)
+	@set -e; for source in native/fuzz/fuzz_*.c; do \
+		name=$$(basename $$source .c); mkdir -p build/fuzz/$$name; \
+		clang -std=c11 -O2 -g -ffp-contract=off -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Inative \
+			$$source native/fa_*.c -lm -o build/fuzz/$$name.run; \
+		echo "$$name, $${FUZZ_SECONDS:-60} seconds"; \
+		( cd build/fuzz && ./$$name.run -max_total_time=$${FUZZ_SECONDS:-60} -max_len=1000 -timeout=60 -verbosity=0 -print_final_stats=1 $$name ); \
+	done
 
 bench: library   ## Speed against the peers as ratios within one run; writes build/bench.json and the page in docs/
 	@$(BIN)/python -m benchmarks --publish

@@ -12,6 +12,7 @@ from pathlib import Path
 
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-ffp-contract=off"]
 SANITIZERS = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+FUZZER = ["-O1", "-g", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
 
 
 def sources(root: Path) -> list[Path]:
@@ -22,6 +23,11 @@ def sources(root: Path) -> list[Path]:
 def programs(root: Path) -> list[str]:
     """Names of the C test programs: each exits 0 and prints "0 failures" when all holds."""
     return sorted(path.stem for path in (root / "native" / "tests").glob("test_fa_*.c"))
+
+
+def fuzz_targets(root: Path) -> list[str]:
+    """Names of the libFuzzer targets."""
+    return sorted(path.stem for path in (root / "native" / "fuzz").glob("fuzz_*.c"))
 
 
 def entry_points(root: Path) -> dict[str, str]:
