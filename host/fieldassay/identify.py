@@ -189,7 +189,7 @@ def _best_of_each_substance(singles: list[Explanation], library: Library) -> lis
 
 
 def _notes(library: Library, context: Context) -> tuple[Reason, ...]:
-    lasers = {entry.laser_nm for entry in library.entries}
+    lasers = {entry.laser_nm for entry in library.entries if entry.laser_nm}
     own = context.excitation_nm
     if own is None or not lasers or min(abs(own - laser) for laser in lasers) <= SAME_LASER_NM:
         return ()

@@ -1,33 +1,35 @@
 """The reference library: one read-only, memory-mapped file with everything that matching needs.
 
-Owns the file layout (described below) and opening it. Making one is `library_build`; scores are
-`match`.
+Owns what a library is and opening it. The bytes are `library_file`, making one from spectra is
+`library_encode`, where the spectra come from is `library_build` and `library_import`.
 
-Layout, little-endian: 8 bytes magic "FALIB" 0 0 version, 8 bytes header length, 32 bytes SHA-256 of
-all that follows, JSON header (UTF-8, sorted keys), padding to 64 bytes, then float32 matrices, each
-64-byte aligned, rows padded to 64 bytes: "raw" (the reference as measured on the grid), "linear"
-(its derivative, for sums of substances) and "matrix" (the compressed derivative the kernel
-compares). The header names their places, the grid, the recipe and one entry a row.
+Arrays of a file: "raw" (the reference as measured on the grid), "linear" (its derivative, for sums
+of substances) and "matrix" (the compressed derivative the kernel compares), all float32 with one
+row an entry and rows of a multiple of 64 bytes; "valid" (int32); and "planes/MATRIX/NAME", what the
+pruned search wants of a matrix.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import io
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldassay import library_file
 from fieldassay.errors import LibraryError
+from fieldassay.library_file import ALIGN, MAGIC
 
-MAGIC = b"FALIB\x00\x00\x01"
-HEADER_AT = 48
-ALIGN = 64
+__all__ = ["ALIGN", "MAGIC", "MATRICES", "Entry", "Library", "LibrarySubstance", "encode"]
+
+MATRICES = ("raw", "linear", "matrix")
+MAX_COLUMNS = 1_000_000
 Matrix = NDArray[np.float32]
+Planes = Mapping[str, Mapping[str, NDArray[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,18 @@ class Entry:
         substance: Substance id.
         label: Name in the source.
         file, sha256: Source file and its hash.
-        instrument, laser_nm: What measured it.
+        instrument, laser_nm: What measured it; None if the source does not say which laser.
         source, licence: Where it comes from and on what terms.
         first, last: Columns [first, last) that hold data.
+        form: Free base, salt, hydrate …, None if not known.
+        resolution_cm1: Width of a line of the instrument, None if not known.
+        agency: Who measured or published it, "" if not said.
+        date: When, ISO 8601 as far as known, "" if not said.
+        prepared: How the spectrum was made: preparation of the sample, processing by the source.
+        intensity_corrected: The source corrected it for the response of the instrument.
+        axis_uncertainty_cm1: Of the wavenumber axis, None if not known.
+        averaged: How many spectra it is the mean of.
+        flags: What a reader must know about its quality, lower-case words.
     """
 
     row: int
@@ -50,11 +61,20 @@ class Entry:
     file: str
     sha256: str
     instrument: str
-    laser_nm: float
+    laser_nm: float | None
     source: str
     licence: str
     first: int
     last: int
+    form: str | None = None
+    resolution_cm1: float | None = None
+    agency: str = ""
+    date: str = ""
+    prepared: str = ""
+    intensity_corrected: bool = False
+    axis_uncertainty_cm1: float | None = None
+    averaged: int = 1
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +104,14 @@ class Library:
         grid_cm1: Wavenumber of each column, shape (D,), 1 cm-1 apart.
         entries: One for each row.
         substances: By id.
-        matrix: What the kernel compares, float32, shape (N, D), read-only; rows may be padded (see
-            `padded`).
+        matrix: What the kernel compares, float32, shape (N, D), read-only; rows may be padded.
         linear: Derivatives before compression, float32, shape (N, D), read-only.
         raw: The references as measured, float32, shape (N, D), read-only; 0 where there are no
             data.
         valid: Columns with data, int32, shape (N, 2).
         build: What it was made from: package, hashes, builder version.
+        planes: By name of a matrix, what `kernel.planes` made of it for the pruned search; empty
+            if there is nothing (then the search reads the matrix itself).
     """
 
     hash: str
@@ -104,13 +125,15 @@ class Library:
     raw: Matrix
     valid: NDArray[np.int32]
     build: Mapping[str, Any]
+    planes: Planes = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
-    def open(cls, path: Any) -> Library:
+    def open(cls, path: Any, verify: bool = True) -> Library:
         """Map a library file.
 
         Args:
             path: A path-like or text.
+            verify: Hash every array, which reads the file once; see `library_file.read`.
 
         Raises:
             LibraryError: `library_missing`, `library_damaged`, `library_other_version`.
@@ -123,37 +146,60 @@ class Library:
                 f"The reference library {path} cannot be opened: {error}.",
                 "Build it with: fieldassay library build",
             ) from error
-        return cls.from_buffer(data)
+        return cls.from_buffer(data, verify)
 
     @classmethod
-    def from_buffer(cls, data: NDArray[np.uint8]) -> Library:
+    def from_buffer(cls, data: NDArray[np.uint8], verify: bool = True) -> Library:
         """Check and map the content of a library file; arrays are views on `data`.
 
         Raises:
             LibraryError: `library_damaged`, `library_other_version`.
         """
-        if data.size < HEADER_AT or bytes(data[:5]) != MAGIC[:5]:
-            raise _damaged("it does not start like a library")
-        if bytes(data[:8]) != MAGIC:
-            raise LibraryError(
-                "library_other_version",
-                "The reference library has another format version.",
-                "Build it again with: fieldassay library build",
-            )
-        digest = bytes(data[16:HEADER_AT])
-        if hashlib.sha256(data[HEADER_AT:].data).digest() != digest:
-            raise _damaged("its hash is wrong")
-        length = int.from_bytes(bytes(data[8:16]), "little")
+        content = library_file.read(data, verify)
         try:
-            header = json.loads(bytes(data[HEADER_AT : HEADER_AT + length]))
-            return cls._from_header(header, data, digest)
-        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-            raise _damaged(f"its header cannot be read ({error})") from error
+            return cls._from_content(content)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise library_file.unreadable(error) from error
+
+    @classmethod
+    def _from_content(cls, content: library_file.Content) -> Library:
+        header, arrays = content.header, dict(content.arrays)
+        grid = _grid(header["grid"])
+        columns = grid.size
+        valid = arrays.pop("valid")
+        if valid.dtype != np.int32 or valid.ndim != 2 or valid.shape[1] != 2 or not valid.size:
+            raise ValueError("'valid' is not one pair for each entry")
+        if np.any(valid[:, 0] < 0) or np.any(valid[:, 0] > valid[:, 1]) or valid.max() > columns:
+            raise ValueError("an entry holds data outside the grid")
+        matrices = {name: arrays.pop(name) for name in MATRICES}
+        for name, matrix in matrices.items():
+            if matrix.dtype != np.float32 or matrix.shape != (len(valid), columns):
+                raise ValueError(f"{name!r} is not one row of the grid for each entry")
+        planes: dict[str, dict[str, NDArray[Any]]] = {}
+        for name, array in arrays.items():
+            kind, of, part = name.split("/", 2)
+            if kind != "planes" or of not in MATRICES:
+                raise ValueError(f"array {name[:40]!r} is not known")
+            planes.setdefault(of, {})[part] = array
+        substances = [_substance(s) for s in header["substances"]]
+        return cls(
+            hash=f"sha256:{content.digest.hex()}",
+            title=_text(header["title"]),
+            recipe=_text(header["recipe"]),
+            grid_cm1=grid,
+            entries=_entries(header, valid),
+            substances=MappingProxyType({s.id: s for s in substances}),
+            valid=valid,
+            build=MappingProxyType(dict(header["build"])),
+            planes=MappingProxyType({k: MappingProxyType(v) for k, v in planes.items()}),
+            **matrices,
+        )
 
     def without(self, substances: Collection[str]) -> Library:
         """The same library less these substance ids, in memory: for leave-one-out evaluations.
 
         Its `hash` says what was left out, so a result can never pass for one of the full library.
+        It has no `planes`; the search is as exact without them.
         """
         kept = [e.row for e in self.entries if e.substance not in substances]
         left_out = ",".join(sorted(substances))
@@ -168,87 +214,129 @@ class Library:
             linear=self.linear[kept],
             raw=self.raw[kept],
             valid=self.valid[kept],
-        )
-
-    @classmethod
-    def _from_header(
-        cls, header: dict[str, Any], data: NDArray[np.uint8], digest: bytes
-    ) -> Library:
-        entries = tuple(Entry(row=row, **fields) for row, fields in enumerate(header["entries"]))
-        columns = int(header["grid"]["columns"])
-        grid = header["grid"]["first_cm1"] + header["grid"]["step_cm1"] * np.arange(columns)
-        matrices = {}
-        for name in ("raw", "linear", "matrix"):
-            place = header["matrices"][name]
-            stride, offset = int(place["stride"]), int(place["offset"])
-            if stride < columns:
-                raise ValueError(f"rows of {name!r} are shorter than the grid")
-            flat = np.frombuffer(data, np.dtype("<f4"), count=len(entries) * stride, offset=offset)
-            flat.setflags(write=False)
-            matrices[name] = flat.reshape(len(entries), stride)[:, :columns]
-        valid = np.array([(e.first, e.last) for e in entries], dtype=np.int32).reshape(-1, 2)
-        grid.setflags(write=False)
-        valid.setflags(write=False)
-        return cls(
-            hash=f"sha256:{digest.hex()}",
-            title=header["title"],
-            recipe=header["recipe"],
-            grid_cm1=grid,
-            entries=entries,
-            substances=MappingProxyType({s["id"]: _substance(s) for s in header["substances"]}),
-            valid=valid,
-            build=MappingProxyType(header["build"]),
-            **matrices,
+            planes=MappingProxyType({}),
         )
 
 
-def _substance(fields: Mapping[str, Any]) -> LibrarySubstance:
-    several = {name: tuple(fields.get(name, ())) for name in ("families", "roles")}
-    return LibrarySubstance(**{**fields, **several})
+def _grid(header: Mapping[str, Any]) -> NDArray[np.float64]:
+    first, step, columns = header["first_cm1"], header["step_cm1"], header["columns"]
+    if type(columns) is not int or not 2 <= columns <= MAX_COLUMNS:
+        raise ValueError(f"the grid has {str(columns)[:40]} columns")
+    if not _is_number(first) or not 0 <= first <= MAX_COLUMNS or step != 1:
+        raise ValueError("the grid is not in steps of 1 cm-1")
+    grid = np.asarray(first + np.arange(columns), dtype=np.float64)
+    grid.setflags(write=False)
+    return grid
 
 
-def encode(header: dict[str, Any], matrices: Mapping[str, Matrix]) -> bytes:
-    """The bytes of a library file; the same arguments give the same bytes.
+# What one instrument and source have in common is kept once: entries point to their "profile".
+PROFILE = (
+    "instrument", "laser_nm", "source", "licence", "form", "resolution_cm1", "agency", "date",
+    "prepared", "intensity_corrected", "axis_uncertainty_cm1", "averaged", "flags",
+)  # fmt: skip
+OWN = ("substance", "label", "file", "sha256")
+_DEFAULTS = {f.name: f.default for f in fields(Entry)}
+_NUMBERS = ("laser_nm", "resolution_cm1", "axis_uncertainty_cm1")
+
+
+def _entries(header: Mapping[str, Any], valid: NDArray[np.int32]) -> tuple[Entry, ...]:
+    profiles = [_profile(profile) for profile in header["profiles"]]
+    columns = [header["entries"][name] for name in (*OWN, "profile")]
+    if not columns[0] or any(len(column) != len(valid) for column in columns):
+        raise ValueError("there are no entries, or some lack a part")
+    for column in columns[:-1]:
+        if not all(isinstance(value, str) for value in column):
+            raise TypeError("an entry has a field that should be text")
+    if not all(type(value) is int and 0 <= value < len(profiles) for value in columns[-1]):
+        raise ValueError("an entry has no profile")
+    firsts, lasts = valid.T.tolist()
+    return tuple(
+        Entry(
+            row=row, substance=substance, label=label, file=file, sha256=sha256,
+            first=first, last=last, **profiles[profile],
+        )
+        for row, (substance, label, file, sha256, profile, first, last) in enumerate(
+            zip(*columns, firsts, lasts, strict=True)
+        )
+    )  # fmt: skip
+
+
+def _profile(row: Mapping[str, Any]) -> dict[str, Any]:
+    if set(row) != set(PROFILE):
+        raise ValueError("a profile has other fields than it should")
+    for name, value in row.items():
+        if name in _NUMBERS:
+            good = value is None or (_is_number(value) and np.isfinite(value) and value >= 0)
+        elif name == "averaged":
+            good = type(value) is int and value > 0
+        elif name == "intensity_corrected":
+            good = type(value) is bool
+        elif name == "flags":
+            good = isinstance(value, list) and all(isinstance(flag, str) for flag in value)
+        else:
+            good = isinstance(value, str) or (name == "form" and value is None)
+        if not good:
+            raise ValueError(f"{name} of a profile is not usable")
+    return {**row, "flags": tuple(row["flags"])}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{str(value)[:40]!r} should be text")
+    return value
+
+
+def _substance(row: Mapping[str, Any]) -> LibrarySubstance:
+    several = {name: tuple(map(_text, row.get(name, ()))) for name in ("families", "roles")}
+    found = LibrarySubstance(**{**row, **several})
+    texts = (found.id, found.name, found.family, found.hazard_card)
+    maybe = tuple(value for value in (found.inchikey, found.cas) if value is not None)
+    for value in (*texts, *maybe):
+        _text(value)
+    if type(found.packaging) is not bool or type(found.natural) is not bool:
+        raise TypeError(f"substance {found.id[:40]!r} is not usable")
+    return found
+
+
+def columns_of(entries: Collection[Mapping[str, Any]]) -> tuple[dict[str, Any], list[Any]]:
+    """Entries as the header keeps them: one list for each own field, and the profiles.
 
     Args:
-        header: JSON-compatible: title, recipe, grid {first_cm1, step_cm1, columns}, entries,
-            substances, build.
+        entries: Fields of `Entry`; those with a default may be missing.
+    """
+    profiles: dict[tuple[Any, ...], int] = {}
+    table: dict[str, list[Any]] = {name: [] for name in (*OWN, "profile")}
+    for entry in entries:
+        values = tuple(
+            tuple(value) if isinstance(value, list) else value
+            for value in (entry.get(name, _DEFAULTS[name]) for name in PROFILE)
+        )
+        for name in OWN:
+            table[name].append(entry[name])
+        table["profile"].append(profiles.setdefault(values, len(profiles)))
+    return table, [dict(zip(PROFILE, values, strict=True)) for values in profiles]
+
+
+def encode(header: Mapping[str, Any], matrices: Mapping[str, Matrix]) -> bytes:
+    """The bytes of a library file without planes; the same arguments give the same bytes.
+
+    `library_encode` makes libraries from spectra; this is for matrices that are there already.
+
+    Args:
+        header: JSON-compatible: title, recipe, grid {first_cm1, step_cm1, columns}, entries (each
+            with first and last), substances, build.
         matrices: "raw", "linear" and "matrix", each float32 of shape (N, D).
     """
-    columns = int(header["grid"]["columns"])
-    stride = -(-columns // (ALIGN // 4)) * (ALIGN // 4)
-    rows = len(header["entries"])
-    size = _aligned(rows * stride * 4)
-    places = {name: {"stride": stride, "offset": 10**12 + i} for i, name in enumerate(matrices)}
-    # The header is measured with longer offsets than the true ones, so those cannot move anything.
-    length = len(_json({**header, "matrices": places}))
-    start = _aligned(HEADER_AT + length)
-    for index, name in enumerate(matrices):
-        places[name]["offset"] = start + index * size
-    text = _json({**header, "matrices": places})
-    length = len(text)
-    body = bytearray(start + size * len(matrices) - HEADER_AT)
-    body[: len(text)] = text
-    for name, matrix in matrices.items():
-        padded = np.zeros((rows, stride), dtype="<f4")
-        padded[:, :columns] = matrix
-        at = places[name]["offset"] - HEADER_AT
-        body[at : at + padded.nbytes] = padded.tobytes()
-    return MAGIC + length.to_bytes(8, "little") + hashlib.sha256(body).digest() + bytes(body)
-
-
-def _json(value: Any) -> bytes:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode()
-
-
-def _aligned(offset: int) -> int:
-    return -(-offset // ALIGN) * ALIGN
-
-
-def _damaged(why: str) -> LibraryError:
-    return LibraryError(
-        "library_damaged",
-        f"The reference library cannot be used: {why}.",
-        "Build it again with: fieldassay library build",
-    )
+    file = io.BytesIO()
+    writer = library_file.Writer(file)
+    for name in MATRICES:
+        writer.add(name, "<f4", matrices[name].shape, [matrices[name]])
+    valid = np.array([(e["first"], e["last"]) for e in header["entries"]], dtype="<i4")
+    writer.add("valid", "<i4", valid.shape, [valid])
+    table, profiles = columns_of(header["entries"])
+    writer.finish({**header, "entries": table, "profiles": profiles})
+    return file.getvalue()

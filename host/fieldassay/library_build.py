@@ -14,21 +14,22 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldassay import config, library, pinned, substances
+from fieldassay import config, library_encode, pinned, substances
 from fieldassay.errors import LibraryError
 from fieldassay.library import Library
+from fieldassay.library_encode import Reference
 from fieldassay.pinned import Pin
 from fieldassay.preprocess import noise, recipe
 from fieldassay.spectrum import Axis, Spectrum
 
-BUILDER = 2
+BUILDER = 3
 PACKAGE = "wp-enlighten"
 VERSION = "4.3.4"
 WHEEL_SHA256 = "033606b053078bd95bc848484f0d4f6a194e1bf8d47f87a6d1fd33e89725ebfa"
@@ -40,8 +41,6 @@ MEMBERS = "wp_enlighten/assets/example_data/default_matching_library/"
 LICENCE_MEMBER = "wp_enlighten-4.3.4.dist-info/licenses/LICENSE"
 SOURCE_FOLDER = f"wp_enlighten-{VERSION}"
 LICENCE = "MIT"
-FIRST_CM1, LAST_CM1 = 302, 2303
-EDGE_COLUMNS = 9  # where the derivative (3 sigma of 3 cm-1) still sees the end of the data
 Progress = Callable[[str], None]
 Floats = NDArray[np.float64]
 
@@ -181,8 +180,7 @@ def convert(
         LibraryError: `reference_unknown`, `reference_not_readable`.
     """
     owners = substances.by_reference(catalogue.values())
-    grid = np.arange(FIRST_CM1, LAST_CM1 + 1, dtype=np.float64)
-    rows, entries, used = [], [], {}
+    references = []
     for path in paths:
         info = owners.get(path.stem)
         if info is None:
@@ -193,52 +191,22 @@ def convert(
             )
         data = path.read_bytes()
         header, spectrum = read_reference(data, path.name)
-        raw, linear, compared, first, last = reference_row(spectrum, grid)
-        rows.append((raw, linear, compared))
-        used[info.id] = info
-        entries.append(
-            {
-                "substance": info.id,
-                "label": path.stem,
-                "file": path.name,
-                "sha256": hashlib.sha256(data).hexdigest(),
-                "instrument": header.get("Serial Number", ""),
-                "laser_nm": float(header.get("Laser Wavelength", "785")),
-                "source": f"{PACKAGE} {VERSION}",
-                "licence": LICENCE,
-                "first": first,
-                "last": last,
-            }
+        references.append(
+            Reference(
+                substance=info.id,
+                spectrum=spectrum,
+                label=path.stem,
+                file=path.name,
+                sha256=hashlib.sha256(data).hexdigest(),
+                instrument=header.get("Serial Number", ""),
+                laser_nm=float(header.get("Laser Wavelength", "785")),
+                source=f"{PACKAGE} {VERSION}",
+                licence=LICENCE,
+            )
         )
-    header_fields = {
-        "title": "Raman 785 nm, pure chemicals, as measured",
-        "recipe": recipe.RAMAN.id,
-        "grid": {"first_cm1": FIRST_CM1, "step_cm1": 1, "columns": grid.size},
-        "entries": entries,
-        "substances": [_identity(used[name]) for name in sorted(used)],
-        "build": dict(stamp),
-    }
-    stacked = [np.array(column, dtype=np.float32) for column in zip(*rows, strict=True)]
-    return library.encode(
-        header_fields, {"raw": stacked[0], "linear": stacked[1], "matrix": stacked[2]}
-    )
-
-
-def reference_row(spectrum: Spectrum, grid_cm1: Floats) -> tuple[Floats, Floats, Floats, int, int]:
-    """One reference on the grid: raw, linear, compared, each shape (D,); columns [first, last)."""
-    measured = recipe.on_grid(spectrum, grid_cm1)
-    linear = recipe.apply(recipe.RAMAN.linear, measured)
-    compared = recipe.apply(recipe.RAMAN.compare, linear)
-    start = int(np.searchsorted(grid_cm1, measured.axis.values[0]))
-    first, last = start + EDGE_COLUMNS, start + len(measured) - EDGE_COLUMNS
-    rows = []
-    for values in (measured.intensity, linear.intensity, compared.intensity):
-        row = np.zeros(grid_cm1.size)
-        row[start : start + len(measured)] = values
-        rows.append(row)
-    scale = float(np.linalg.norm(rows[1][first:last])) or 1.0
-    norm = float(np.linalg.norm(rows[2][first:last])) or 1.0
-    return rows[0], rows[1] / scale, rows[2] / norm, first, last
+    known = {info.id: library_encode.identity(info) for info in catalogue.values()}
+    title = "Raman 785 nm, pure chemicals, as measured"
+    return library_encode.encode_references(references, known, title, stamp)
 
 
 def read_reference(data: bytes, name: str) -> tuple[dict[str, str], Spectrum]:
@@ -276,23 +244,4 @@ def _stamp() -> dict[str, Any]:
         "version": VERSION,
         "wheel_sha256": WHEEL_SHA256,
         "catalogue_sha256": hashlib.sha256(b"".join(substances.texts())).hexdigest(),
-    }
-
-
-def _identity(info: substances.SubstanceInfo) -> dict[str, Any]:
-    fields = asdict(info)
-    return {
-        key: fields[key]
-        for key in (
-            "id",
-            "name",
-            "inchikey",
-            "cas",
-            "family",
-            "hazard_card",
-            "packaging",
-            "natural",
-            "families",
-            "roles",
-        )
     }

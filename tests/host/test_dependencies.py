@@ -12,6 +12,7 @@ CORE = [
     "spectrum", "verdict", "errors", "frame", "calibration", "substances", "library", "kernel",
     "align", "explain", "decide", "identify", "mixtures", "naming", "quality", "preprocess",
     "formats", "hazards",
+    "library_file", "library_encode",
 ]  # fmt: skip
 IMPURE = {
     "socket", "os", "time", "datetime", "sqlite3", "pathlib", "subprocess", "threading", "asyncio",
