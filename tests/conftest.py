@@ -65,6 +65,9 @@ HOW_TO_GET = {
     "chromium": "apt-get install chromium",
     "gcc": "apt-get install gcc",
     "clang": "apt-get install clang",
+    "objdump": "apt-get install binutils",
+    "aarch64-linux-gnu-gcc": "apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+    "qemu-aarch64": "apt-get install qemu-user",
 }
 
 

@@ -25,6 +25,11 @@ def programs(root: Path) -> list[str]:
     return sorted(path.stem for path in (root / "native" / "tests").glob("test_fa_*.c"))
 
 
+def vector_programs(root: Path) -> list[str]:
+    """Names of the C programs that print answers for comparison between machines."""
+    return sorted(path.stem for path in (root / "native" / "tests").glob("vectors_*.c"))
+
+
 def fuzz_targets(root: Path) -> list[str]:
     """Names of the libFuzzer targets."""
     return sorted(path.stem for path in (root / "native" / "fuzz").glob("fuzz_*.c"))
