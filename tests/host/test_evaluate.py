@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fieldassay import evaluate
 from fieldassay.errors import FieldassayError
-from fieldassay.evaluate import judge, samples, shared_data, table
+from fieldassay.evaluate import distort, judge, samples, shared_data, table
 from fieldassay.evaluate.bench import Bench
 from fieldassay.evaluate.setting import Setting
 from fieldassay.evaluate.stats import clopper_pearson
@@ -147,8 +147,8 @@ def test_counts_of_the_second_instrument_are_raw_minus_dark(
 ) -> None:
     sample = next(s for s in shared if (s.set, s.name) == ("WP-01977", "acetone.csv"))
     native = shared_data.counts(data_dir, sample)
-    assert native is not None and native.unit == "counts"
-    assert np.ptp(native.intensity) > 0 and len(native) >= 1900
+    assert native is not None and native.x.size == native.y.size >= 1900
+    assert native.electrons_per_count == pytest.approx(1.9 * 5)  # its header: gain, averaged scans
     legacy = next(s for s in shared if s.set == "legacy_2024")
     assert shared_data.counts(data_dir, legacy) is None
 
@@ -204,3 +204,76 @@ def test_a_manifest(tmp_path: Path, library: Library) -> None:
     ]  # fmt: skip
     assert found[0].instrument == "unit 7" and found[0].laser_nm == 785.0
     assert (found[2].role, found[1].role) == ("tuned", "held_out")
+
+
+AXIS = np.arange(250.0, 2000.0, 2.0)
+
+
+def bands(position_cm1: float, height: float) -> np.ndarray:
+    return height * np.exp(-(((AXIS - position_cm1) / 6.0) ** 2))
+
+
+@pytest.mark.parametrize("snr", [3.0, 30.0])
+def test_noise_added_has_the_stated_size(snr: float) -> None:
+    y = bands(900.0, 5000.0) + 100.0
+    noisy = distort.with_snr(AXIS, y, snr, np.random.default_rng(1))
+    assert np.std(noisy - y) == pytest.approx(5000.0 / snr, rel=0.08)
+    again = distort.with_snr(AXIS, y, snr, np.random.default_rng(1))
+    assert np.array_equal(noisy, again)
+
+
+@pytest.mark.parametrize("scale", [0.05, 0.5, 1.0])
+def test_a_scaled_measurement_is_as_noisy_as_a_fainter_one(scale: float) -> None:
+    """Over many measurements: read noise, and the shot noise of the signal that is left."""
+    rng = np.random.default_rng(3)
+    electrons, read = 2.0, 5.0
+    signal = 10.0 + 4000.0 * np.exp(-(((AXIS - 1100.0) / 200.0) ** 2))
+    made = []
+    for _ in range(150):
+        measured = signal + rng.normal(0, 1.0, AXIS.size) * np.sqrt(read**2 + signal / electrons)
+        made.append(distort.add([(distort.Counts(AXIS, measured, electrons), scale)], rng))
+    variance = np.var(np.array(made), axis=0)
+    for where in (signal < 20.0, signal > 3500.0):
+        wanted = read**2 + scale * signal[where].mean() / electrons
+        assert variance[where].mean() == pytest.approx(wanted, rel=0.08)
+    assert np.mean(made) == pytest.approx(scale * signal.mean(), rel=0.01)
+
+
+def test_nothing_is_scaled_up() -> None:
+    rng = np.random.default_rng(0)
+    part = distort.Counts(AXIS, bands(900.0, 1000.0), 2.0)
+    for scale in (0.0, 1.01):
+        with pytest.raises(ValueError, match="at most 1"):
+            distort.add([(part, scale)], rng)
+
+
+@given(st.floats(1e2, 1e7), st.floats(1e2, 1e7), st.sampled_from([1.0, 4.0, 10.0, 20.0]))
+def test_scales_give_the_ratio(first: float, second: float, ratio: float) -> None:
+    one, two = distort.scales(first, second, ratio)
+    assert max(one, two) == 1.0 and min(one, two) > 0.0
+    assert one * first / (two * second) == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.8])
+def test_the_share_of_a_cover(share: float) -> None:
+    sample = distort.Counts(AXIS, bands(700.0, 20_000.0), 1e9)
+    rng = np.random.default_rng(5)
+    y = distort.behind(sample, bands(1400.0, 1.0) + 0.1, 0.6, share, rng)
+    seen = AXIS < 1000.0
+    own, cover = (distort.band_area(AXIS, np.where(where, y, 0.0)) for where in (seen, ~seen))
+    assert cover / (own + cover) == pytest.approx(share, abs=0.03)
+    assert y[seen].max() == pytest.approx(0.36 * 20_000, rel=0.02)
+
+
+def test_quick_mixtures_of_real_counts(
+    shared: list[samples.Sample], library_path: Path, data_dir: Path
+) -> None:
+    few = [s for s in shared if s.set == "WP-00341"]
+    with Bench(library_path) as bench:
+        setting = Setting(few, bench, data_dir, quick=True)
+        document = evaluate.evaluate(setting, ["mixtures"])
+        without = evaluate.evaluate(Setting(few, bench), ["mixtures"])
+    rows = [r for r in document["rows"] if r["group"] == "all" and "1:1 of bands" in r["test"]]
+    assert rows[0]["n"] == 4 and rows[0]["count"] >= 2
+    assert {r["reached"] for r in without["rows"]} == {"not run"}
+    assert all(r["absent"] for r in without["rows"])

@@ -12,7 +12,15 @@ from types import MappingProxyType
 from typing import Any
 
 from fieldassay.errors import SetupError
-from fieldassay.evaluate.experiments import axis, lasers, library, unknown
+from fieldassay.evaluate.experiments import (
+    axis,
+    covers,
+    lasers,
+    library,
+    mixtures,
+    noise,
+    unknown,
+)
 from fieldassay.evaluate.setting import Setting
 from fieldassay.evaluate.table import Outcome
 
@@ -23,6 +31,9 @@ EXPERIMENTS: Mapping[str, Callable[[Setting], Outcome]] = MappingProxyType(
         unknown.NAME: unknown.run,
         lasers.NAME: lasers.run,
         axis.NAME: axis.run,
+        mixtures.NAME: mixtures.run,
+        noise.NAME: noise.run,
+        covers.NAME: covers.run,
     }
 )
 

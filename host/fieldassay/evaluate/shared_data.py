@@ -7,8 +7,8 @@ the catalogue, as everywhere; the folder's README says where the spectra come fr
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +16,9 @@ import numpy as np
 
 from fieldassay import formats
 from fieldassay.errors import SetupError
+from fieldassay.evaluate.distort import Counts
 from fieldassay.evaluate.samples import Names, Role, Sample
 from fieldassay.library import Library
-from fieldassay.spectrum import Axis, Spectrum
 
 SECOND = Path("raman-785-second-instrument")
 MULTI = Path("raman-multi-instrument")
@@ -111,7 +111,7 @@ def _sample(label: str, path: Path, group: str, laser_nm: float, names: Names) -
     return sample
 
 
-def counts(data: Path, sample: Sample) -> Spectrum | None:
+def counts(data: Path, sample: Sample) -> Counts | None:
     """The same measurement in counts on native pixels, raw minus dark; None if the file has none.
 
     Needed where spectra are mixed with their noise: the processed column of WP-01977 has its
@@ -119,17 +119,25 @@ def counts(data: Path, sample: Sample) -> Spectrum | None:
     """
     if sample.instrument == "legacy_2024":
         return None
-    if sample.instrument != "WP-01977":
-        return sample.spectrum
-    text = (data / SECOND / "WP-01977_2025" / sample.name).read_text(encoding="utf-8-sig")
-    rows = csv.reader(io.StringIO(text))
+    folder = SECOND / "WP-01977_2025" if sample.instrument == "WP-01977" else MULTI / "spectra"
+    facts: dict[str, str] = {}
     columns: dict[str, int] = {}
     points = []
-    for row in rows:
-        if "Raw" in row:
-            columns = {name: i for i, name in enumerate(row)}
-        elif columns and len(row) == len(columns) and row[columns["Processed"]] != "NA":
-            values = [row[columns[name]] for name in ("Wavenumber", "Raw", "Dark")]
-            points.append([float(value) for value in values])
-    x, raw, dark = np.array(points).T
-    return replace(sample.spectrum, axis=Axis(x, "cm-1"), intensity=raw - dark, unit="counts")
+    with (data / folder / sample.name).open(encoding="utf-8-sig", newline="") as file:
+        for row in csv.reader(file):
+            if "Wavenumber" in row:
+                columns = {name: i for i, name in enumerate(row)}
+            elif not columns and len(row) > 1:
+                facts[row[0]] = row[1]
+            elif columns and len(row) == len(columns) and row[columns["Processed"]] != "NA":
+                light = row[columns.get("Raw", columns["Processed"])]
+                dark = row[columns["Dark"]] if "Dark" in columns else "0"
+                points.append((float(row[columns["Wavenumber"]]), float(light) - float(dark)))
+    x, y = np.array(points).T
+    return Counts(x, y, float(facts["CCD Gain"]) * _frames(facts))
+
+
+def _frames(facts: Mapping[str, str]) -> int:
+    """Averaged frames: a field of its own, or written into the label as in "10x300ms"."""
+    written = re.search(r"(\d+)x\d+ms", facts.get("Label", ""))
+    return int(facts.get("Scan Averaging") or (written[1] if written else 1))
