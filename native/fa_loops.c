@@ -1,0 +1,124 @@
+/* See fa_loops.h. The portable loops and the choice of a path. */
+#include "fa_loops.h"
+
+#include <string.h>
+
+#define ROWS FA_ROWS_A_BLOCK
+
+static void prefix(const int8_t *rows, const int32_t *bias, size_t blocks, fa_codes q, int32_t *sums)
+{
+    (void)bias; /* only instructions that multiply unsigned by signed need it */
+    for (size_t b = 0; b < blocks; b++) {
+        int32_t high[ROWS] = {0};
+        int32_t low[ROWS] = {0};
+        for (size_t j = 0; j < FA_PREFIX; j += 4) {
+            const int8_t *four = rows + b * ROWS * FA_PREFIX + j * ROWS;
+            for (size_t r = 0; r < ROWS; r++) {
+                for (size_t c = 0; c < 4; c++) {
+                    high[r] += four[4 * r + c] * q.high[j + c];
+                    low[r] += four[4 * r + c] * q.low[j + c];
+                }
+            }
+        }
+        for (size_t r = 0; r < ROWS; r++) {
+            sums[b * ROWS + r] = 254 * high[r] + low[r];
+        }
+    }
+}
+
+static double row(const int8_t *codes, int32_t bias, size_t columns, fa_codes q)
+{
+    int32_t high = 0;
+    int32_t low = 0;
+    (void)bias;
+    for (size_t i = 0; i < columns; i++) {
+        high += codes[i] * q.high[i];
+        low += codes[i] * q.low[i];
+    }
+    return 254.0 * (double)high + (double)low;
+}
+
+static void bound(const int32_t *sums, const float *scale, const float *error, const float *rest,
+                  const float *weight, fa_line q, size_t rows, float *best)
+{
+    fa_bound_body(sums, scale, error, rest, weight, q, rows, best);
+}
+
+static double dot(const float *x, const float *q, size_t n)
+{
+    return fa_dot_body(x, q, n);
+}
+
+static void dot4(const float *x, const float *q, size_t stride, size_t n, double out[4])
+{
+    for (size_t v = 0; v < 4; v++) {
+        out[v] = fa_dot_body(x, q + v * stride, n);
+    }
+}
+
+static void rotate(const float *basis, const float *q, size_t columns, float *out)
+{
+    fa_rotate_body(basis, q, columns, out);
+}
+
+static int always(void)
+{
+    return 1;
+}
+
+const fa_loops fa_loops_portable = {"portable", always, prefix, row, bound, dot, dot4, rotate};
+
+/* Best first. */
+static const fa_loops *const paths[] = {
+#ifndef FA_PORTABLE
+#if defined(__x86_64__) && defined(__GNUC__)
+    &fa_loops_avx512vnni,
+    &fa_loops_avx2,
+#endif
+#if defined(__aarch64__) && defined(__GNUC__) && defined(__linux__)
+    &fa_loops_sdot,
+#endif
+#if defined(__aarch64__) && defined(__GNUC__)
+    &fa_loops_neon,
+#endif
+#endif
+    &fa_loops_portable,
+};
+
+static const fa_loops *forced = NULL;
+
+/* Asked for at every call, so that no two threads race to fill in the answer: it costs nanoseconds. */
+const fa_loops *fa_current_loops(void)
+{
+    if (forced != NULL) {
+        return forced;
+    }
+    size_t i = 0;
+    while (!paths[i]->available()) {
+        i++;
+    }
+    return paths[i];
+}
+
+int fa_use_path(const char *name)
+{
+    if (name == NULL) {
+        return FA_INVALID;
+    }
+    if (name[0] == '\0') {
+        forced = NULL;
+        return FA_OK;
+    }
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        if (strcmp(paths[i]->name, name) == 0 && paths[i]->available()) {
+            forced = paths[i];
+            return FA_OK;
+        }
+    }
+    return FA_INVALID;
+}
+
+const char *fa_path_name(void)
+{
+    return fa_current_loops()->name;
+}

@@ -1,0 +1,681 @@
+/* See fa_search.h. The cascade; docs/explanation/exact-search.md numbers the steps and proves the bounds. */
+#include "fa_index.h"
+#include "fa_loops.h"
+
+enum { CHUNK = 2048, TILE = 8 }; /* rows whose prefix codes stay in cache; queries searched together */
+
+/* One query row, ready. */
+typedef struct {
+    const float *original;
+    int8_t *codes;  /* prefix high, prefix low, full high, full low */
+    float *unit;    /* divided by its norm over the window, 0 outside */
+    fa_line prefix;
+    fa_line full;
+    double penalty;
+    int32_t number;
+    int full_ready;
+} question;
+
+typedef struct {
+    const fa_index *index;
+    const fa_loops *loops;
+    fa_shape shape;
+    size_t lo, hi, min_columns; /* the window; everything for products */
+    int cosine;
+    size_t k;
+    question *questions;
+    size_t count; /* of questions */
+    float *best;    /* per padded row: upper bound of its ranking */
+    float *weight;  /* per padded row: what the bound of x.q is multiplied by */
+    float *largest; /* per block of 16 rows: the largest of best */
+    int32_t *order; /* rows to score, a heap by best */
+    double *energies; /* of the questions over energy_lo .. energy_hi */
+    double *promise;  /* of the questions: their bounds for one row */
+    size_t energy_lo, energy_hi;
+    float *before, *after; /* per energy step: the largest share of any question outside */
+    double scale;   /* a ranking is `scale` times what `best` bounds */
+    fa_hit *hits;
+    size_t found;
+    fa_work work;
+} search;
+
+/* ---- rows and their exact ranking, as fa_top_k has it ---- */
+
+static int row_range(const search *s, size_t r, size_t *begin, size_t *end)
+{
+    const int32_t first = s->index->valid[2 * r];
+    const int32_t last = s->index->valid[2 * r + 1];
+    if (first < 0 || last < first) {
+        return 0;
+    }
+    *begin = (size_t)first > s->lo ? (size_t)first : s->lo;
+    *end = (size_t)last < s->hi ? (size_t)last : s->hi;
+    return *end > *begin && *end - *begin >= s->min_columns;
+}
+
+static int ranks_before(const fa_hit *a, const fa_hit *b)
+{
+    return a->score > b->score || (a->score == b->score && a->row < b->row);
+}
+
+static void insert(search *s, fa_hit hit)
+{
+    if (s->found == s->k && !ranks_before(&hit, &s->hits[s->k - 1])) {
+        return;
+    }
+    size_t at = s->found < s->k ? s->found++ : s->k - 1;
+    while (at > 0 && ranks_before(&hit, &s->hits[at - 1])) {
+        s->hits[at] = s->hits[at - 1];
+        at--;
+    }
+    s->hits[at] = hit;
+}
+
+/* Bounds below this cannot rank. */
+static float threshold(const search *s)
+{
+    return s->found < s->k ? -INFINITY : fa_down(s->hits[s->k - 1].score / s->scale);
+}
+
+static void exact_product(search *s, size_t r, size_t begin, size_t end)
+{
+    const float *row = s->index->matrix + r * s->index->stride + begin;
+    const double score = s->loops->dot(row, s->questions[0].original + begin, end - begin);
+    if (isfinite(score)) {
+        insert(s, (fa_hit){(int32_t)r, s->questions[0].number, score});
+    }
+}
+
+static double full_bound(search *s, size_t r, question *q);
+
+/* The ranking of a row for question v, if it has one; equal ones belong to the first question. */
+static void score_question(const search *s, const float *row, size_t begin, size_t end, double row_energy,
+                           size_t v, fa_hit *best)
+{
+    const question *q = &s->questions[v];
+    const double energy = row_energy * s->energies[v];
+    if (!isfinite(energy) || !(energy > 0.0)) {
+        return;
+    }
+    const double score = s->loops->dot(row, q->original + begin, end - begin) / sqrt(energy);
+    const double ranking = score - q->penalty;
+    if (!isfinite(ranking)) {
+        return;
+    }
+    if (best->variant < 0 || ranking > best->score ||
+        (ranking == best->score && q->number < best->variant)) {
+        best->variant = q->number;
+        best->score = ranking;
+    }
+}
+
+static void exact_cosine(search *s, size_t r, size_t begin, size_t end)
+{
+    const float *row = s->index->matrix + r * s->index->stride + begin;
+    const double row_energy = s->loops->dot(row, row, end - begin);
+    if (begin != s->energy_lo || end != s->energy_hi) {
+        for (size_t v = 0; v < s->count; v++) {
+            const float *q = s->questions[v].original + begin;
+            s->energies[v] = s->loops->dot(q, q, end - begin);
+        }
+        s->energy_lo = begin;
+        s->energy_hi = end;
+    }
+    fa_hit best = {(int32_t)r, -1, 0.0};
+    if (s->count == 1) {
+        score_question(s, row, begin, end, row_energy, 0, &best);
+    } else {
+        /* The most promising question first; those whose bound is then too low cannot matter. */
+        size_t first = 0;
+        for (size_t v = 0; v < s->count; v++) {
+            s->promise[v] = full_bound(s, r, &s->questions[v]);
+            first = s->promise[v] > s->promise[first] ? v : first;
+        }
+        const double least = (double)threshold(s);
+        score_question(s, row, begin, end, row_energy, first, &best);
+        for (size_t v = 0; v < s->count; v++) {
+            const int needed = best.variant < 0 || !(s->promise[v] < best.score);
+            if (v != first && needed && !(s->promise[v] < least)) {
+                score_question(s, row, begin, end, row_energy, v, &best);
+            }
+        }
+    }
+    if (best.variant >= 0) {
+        insert(s, best);
+    }
+}
+
+static void exact(search *s, size_t r)
+{
+    size_t begin, end;
+    if (!row_range(s, r, &begin, &end)) {
+        return;
+    }
+    s->work.exact_rows++;
+    if (s->cosine) {
+        exact_cosine(s, r, begin, end);
+    } else {
+        exact_product(s, r, begin, end);
+    }
+}
+
+/* ---- bounds ---- */
+
+/* Half is rounded away from 0, NaN to -127: whatever is chosen, `missed` measures it. */
+static int32_t nearest_code(double x)
+{
+    const double within = x > 127.0 ? 127.0 : x > -127.0 ? x : -127.0;
+    return (int32_t)(within + (within < 0.0 ? -0.5 : 0.5));
+}
+
+/* Two planes of codes for n numbers; returns the step and the norm of what they miss. */
+static double encode(const float *values, size_t n, int8_t *high, int8_t *low, double *missed)
+{
+    double largest = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        const double size = fabs((double)values[i]);
+        largest = size > largest ? size : largest;
+    }
+    const float coarse = (float)(largest / 127.0);
+    const float step = (float)((double)coarse / 254.0);
+    double square = 0.0;
+    const double inverse = step > 0.0f ? 1.0 / (double)step : 0.0;
+    for (size_t i = 0; i < n; i++) {
+        const double exactly = (double)values[i] * inverse;
+        const int32_t h = nearest_code(exactly / 254.0);
+        const int32_t l = nearest_code(exactly - 254.0 * h);
+        high[i] = (int8_t)h;
+        low[i] = (int8_t)l;
+        const double off = (double)values[i] - (double)step * (double)(254 * h + l);
+        square += off * off;
+    }
+    *missed = sqrt(square) * (1.0 + 0x1p-30);
+    return (double)step;
+}
+
+/* What float arithmetic may add: see "Rounding" in the proof. */
+#define ROUNDING 0x1p-19
+
+static void prepare_prefix(const search *s, question *q)
+{
+    const size_t columns = s->shape.columns;
+    const double defect = s->index->numbers[0];
+    float p[FA_PREFIX];
+    s->loops->rotate(s->index->basis, q->unit, columns, p);
+    double missed;
+    const double step = encode(p, FA_PREFIX, q->codes, q->codes + FA_PREFIX, &missed);
+    double square = 0.0;
+    for (size_t j = 0; j < FA_PREFIX; j++) {
+        square += (double)p[j] * (double)p[j];
+    }
+    const double norm = sqrt(square) * (1.0 + 0x1p-30);
+    const double adds = (double)(columns / FA_FLOAT_LANES + 8);
+    const double turning = 8.0 * adds * 0x1p-24 * (1.0 + defect) * 1.01 + 0x1p-100;
+    const double least = norm * (1.0 - 0x1p-29) > turning ? norm * (1.0 - 0x1p-29) - turning : 0.0;
+    const double rest = 1.0 + 0x1p-22 - least * least * (1.0 - defect);
+    q->prefix.step = (float)step;
+    q->prefix.size = fa_up(norm + missed + 1e-20);
+    q->prefix.rest = fa_up(sqrt(rest > 0.0 ? rest : 0.0));
+    q->prefix.slack = fa_up((1.0 + defect + 0x1p-20) * (missed + turning) +
+                            (defect + s->index->numbers[1]) * (norm + turning) + ROUNDING);
+}
+
+static void prepare_full(const search *s, question *q)
+{
+    const size_t columns = s->shape.columns;
+    int8_t *codes = q->codes + 2 * FA_PREFIX;
+    double missed;
+    const double step = encode(q->unit, columns, codes, codes + columns, &missed);
+    q->full.step = (float)step;
+    q->full.size = fa_up(1.0 + 0x1p-20 + missed);
+    q->full.slack = fa_up((1.0 + 0x1p-20) * missed + ROUNDING);
+    q->full_ready = 1;
+}
+
+/* The bound of one row by its full codes, in double. */
+static double full_bound(search *s, size_t r, question *q)
+{
+    const size_t columns = s->shape.columns;
+    const size_t rows = s->shape.rows;
+    if (!q->full_ready) {
+        prepare_full(s, q);
+    }
+    const int8_t *codes = q->codes + 2 * FA_PREFIX;
+    const double sum = s->loops->row(s->index->full + r * columns, s->index->bias[rows + r], columns,
+                                    (fa_codes){codes, codes + columns});
+    const float *bounds = s->index->bounds + r;
+    const double tiny = 0x1p-60;
+    double bound = sum * ((double)bounds[3 * rows] * (double)q->full.step) +
+                   (double)bounds[4 * rows] * (double)q->full.size + (double)q->full.slack;
+    bound = bound > tiny ? bound : tiny;
+    bound = (double)s->weight[r] * bound - (double)q->prefix.penalty;
+    return bound == bound ? bound : INFINITY;
+}
+
+/* Step 1: the bound of every row by its prefix, for rows begin .. end (whole groups). */
+static void bound_rows(search *s, size_t begin, size_t end)
+{
+    const fa_index *x = s->index;
+    const size_t rows = s->shape.rows;
+    int32_t sums[FA_GROUP];
+    for (size_t r = begin; r < end; r++) {
+        s->best[r] = -INFINITY;
+    }
+    for (size_t v = 0; v < s->count; v++) {
+        const question *q = &s->questions[v];
+        const fa_codes codes = {q->codes, q->codes + FA_PREFIX};
+        for (size_t r = begin; r < end; r += FA_GROUP) {
+            s->loops->prefix(x->prefix + r * FA_PREFIX, x->bias + r, FA_GROUP / FA_ROWS_A_BLOCK, codes, sums);
+            s->loops->bound(sums, x->bounds + r, x->bounds + rows + r, x->bounds + 2 * rows + r,
+                           s->weight + r, q->prefix, FA_GROUP, s->best + r);
+        }
+    }
+    for (size_t r = begin; r < end; r += FA_ROWS_A_BLOCK) {
+        float most = -INFINITY;
+        for (size_t i = 0; i < FA_ROWS_A_BLOCK; i++) {
+            const float value = s->best[r + i];
+            most = value > most ? value : most;
+        }
+        s->largest[r / FA_ROWS_A_BLOCK] = most;
+    }
+}
+
+/* ---- heaps of rows by `best` ---- */
+
+/* sign 1: the largest on top; -1: the smallest. */
+static void sift(int32_t *heap, size_t n, size_t at, const float *best, float sign)
+{
+    const int32_t moved = heap[at];
+    const float key = sign * best[moved];
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= n) {
+            break;
+        }
+        if (child + 1 < n && sign * best[heap[child + 1]] > sign * best[heap[child]]) {
+            child++;
+        }
+        if (!(sign * best[heap[child]] > key)) {
+            break;
+        }
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = moved;
+}
+
+static void make_heap(int32_t *heap, size_t n, const float *best, float sign)
+{
+    for (size_t at = n / 2; at-- > 0;) {
+        sift(heap, n, at, best, sign);
+    }
+}
+
+/* Step 2: score the k rows with the largest bounds, for a first threshold. */
+static void score_seeds(search *s)
+{
+    size_t n = 0;
+    for (size_t r = 0; r < s->index->rows; r++) {
+        if (n == s->k && r % FA_ROWS_A_BLOCK == 0 &&
+            !(s->largest[r / FA_ROWS_A_BLOCK] > s->best[s->order[0]])) {
+            r += FA_ROWS_A_BLOCK - 1;
+            continue;
+        }
+        if (n < s->k) {
+            s->order[n++] = (int32_t)r;
+            if (n == s->k) {
+                make_heap(s->order, n, s->best, -1.0f);
+            }
+        } else if (s->best[r] > s->best[s->order[0]]) {
+            s->order[0] = (int32_t)r;
+            sift(s->order, n, 0, s->best, -1.0f);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        exact(s, (size_t)s->order[i]);
+        s->best[s->order[i]] = -INFINITY;
+    }
+}
+
+/* Step 3: sharpen the bounds that reach the threshold by the full codes; keep those that still do. */
+static size_t sharpen(search *s)
+{
+    size_t n = 0;
+    const float least = threshold(s);
+    const size_t blocks = s->shape.rows / FA_ROWS_A_BLOCK;
+    for (size_t b = 0; b < blocks; b++) {
+        if (s->largest[b] < least) {
+            continue;
+        }
+        for (size_t r = b * FA_ROWS_A_BLOCK; r < (b + 1) * FA_ROWS_A_BLOCK && r < s->index->rows; r++) {
+            if (s->best[r] < least || s->best[r] == -INFINITY) {
+                continue;
+            }
+            s->work.int8_rows++;
+            double bound = -INFINITY;
+            for (size_t v = 0; v < s->count; v++) {
+                const double one = full_bound(s, r, &s->questions[v]);
+                bound = one > bound ? one : bound;
+            }
+            const float rounded = bound < 3e38 ? (float)(bound + fabs(bound) * 0x1p-22) : INFINITY;
+            s->best[r] = rounded < s->best[r] ? rounded : s->best[r];
+            if (!(s->best[r] < least)) {
+                s->order[n++] = (int32_t)r;
+            }
+        }
+    }
+    return n;
+}
+
+/* Steps 2 to 4: from bounds to hits. */
+static void finish(search *s)
+{
+    score_seeds(s);
+    size_t n = sharpen(s);
+    make_heap(s->order, n, s->best, 1.0f);
+    while (n > 0 && !(s->best[s->order[0]] < threshold(s))) {
+        const size_t r = (size_t)s->order[0];
+        s->order[0] = s->order[--n];
+        sift(s->order, n, 0, s->best, 1.0f);
+        exact(s, r);
+    }
+}
+
+/* ---- memory ---- */
+
+typedef struct {
+    char *base; /* NULL: only count */
+    size_t used;
+} arena;
+
+static void *take(arena *a, size_t bytes)
+{
+    void *place = a->base == NULL ? NULL : a->base + a->used;
+    a->used += fa_up_to(bytes, 64);
+    return place;
+}
+
+static int variants_fit(size_t variants)
+{
+    return variants <= (sizeof(size_t) >= 8 ? INT32_MAX : 4096);
+}
+
+/* Places for `questions` questions; `sets` bounds of every row. */
+static void lay_out(search *s, arena *a, size_t questions, size_t sets)
+{
+    const fa_shape shape = s->shape;
+    s->questions = take(a, questions * sizeof(question));
+    s->energies = take(a, questions * sizeof(double));
+    s->promise = take(a, questions * sizeof(double));
+    s->weight = take(a, shape.rows * sizeof(float));
+    s->order = take(a, shape.rows * sizeof(int32_t));
+    s->before = take(a, shape.steps * sizeof(float));
+    s->after = take(a, shape.steps * sizeof(float));
+    s->best = take(a, sets * shape.rows * sizeof(float));
+    s->largest = take(a, sets * (shape.rows / FA_ROWS_A_BLOCK) * sizeof(float));
+    for (size_t v = 0; v < questions; v++) {
+        void *codes = take(a, 2 * FA_PREFIX + 2 * shape.columns);
+        void *unit = take(a, shape.columns * sizeof(float));
+        if (a->base != NULL) {
+            s->questions[v].codes = codes;
+            s->questions[v].unit = unit;
+        }
+    }
+}
+
+size_t fa_search_scratch(const fa_index *x, size_t variants)
+{
+    if (!fa_index_fits(x) || !variants_fit(variants)) {
+        return 0;
+    }
+    search s;
+    s.shape = fa_shape_of(x->rows, x->columns);
+    arena a = {NULL, 0};
+    lay_out(&s, &a, variants > TILE ? variants : TILE, TILE);
+    return a.used + 64;
+}
+
+/* A search over the whole index with its memory; 0 if the scratch area is too small. */
+static int begin_search(search *s, const fa_index *x, size_t variants, void *scratch, size_t scratch_bytes)
+{
+    const size_t needed = fa_search_scratch(x, variants);
+    if (needed == 0 || scratch == NULL || scratch_bytes < needed) {
+        return 0;
+    }
+    memset(s, 0, sizeof *s);
+    s->index = x;
+    s->loops = fa_current_loops();
+    s->shape = fa_shape_of(x->rows, x->columns);
+    s->hi = x->columns;
+    s->scale = 1.0;
+    s->energy_lo = SIZE_MAX;
+    arena a = {(char *)scratch + (64 - (uintptr_t)scratch % 64) % 64, 0};
+    lay_out(s, &a, variants > TILE ? variants : TILE, TILE);
+    return 1;
+}
+
+/* Sets the question to the query row divided by its norm over the window. Returns the norm; if that is 0 or
+ * not finite, the question cannot be asked of the planes. */
+static double set_question(const search *s, question *q, const float *original, size_t number)
+{
+    q->original = original;
+    q->number = (int32_t)number;
+    q->full_ready = 0;
+    q->penalty = 0.0;
+    q->prefix.penalty = 0.0f;
+    memset(q->unit, 0, s->shape.columns * sizeof *q->unit);
+    const double norm = sqrt(s->loops->dot(original + s->lo, original + s->lo, s->hi - s->lo));
+    if (norm > 0.0 && isfinite(norm)) {
+        for (size_t i = s->lo; i < s->hi; i++) {
+            q->unit[i] = (float)((double)original[i] / norm);
+        }
+        prepare_prefix(s, q);
+    }
+    return norm;
+}
+
+/* ---- cosines over a window: several questions about one spectrum ---- */
+
+/* The largest share of any question's energy before and after each energy step. */
+static void shares_outside(search *s)
+{
+    const size_t steps = s->shape.steps;
+    memset(s->before, 0, steps * sizeof *s->before);
+    memset(s->after, 0, steps * sizeof *s->after);
+    for (size_t v = 0; v < s->count; v++) {
+        const float *unit = s->questions[v].unit;
+        double energy = 0.0;
+        for (size_t i = 0; i + 1 < steps; i++) {
+            const float *part = unit + i * FA_ENERGY_STEP;
+            energy += s->loops->dot(part, part, FA_ENERGY_STEP);
+            const float share = fa_up(energy);
+            s->before[i + 1] = share > s->before[i + 1] ? share : s->before[i + 1];
+        }
+        energy = 0.0;
+        for (size_t i = steps - 1; i-- > 0;) {
+            const float *part = unit + i * FA_ENERGY_STEP;
+            energy += s->loops->dot(part, part, FA_ENERGY_STEP);
+            const float share = fa_up(energy);
+            s->after[i] = share > s->after[i] ? share : s->after[i];
+        }
+    }
+}
+
+/* Not below 1 / sqrt(compared share of the row's energy * compared share of the questions' energy). */
+static void weigh_rows(search *s)
+{
+    const fa_index *x = s->index;
+    const size_t rows = s->shape.rows;
+    const size_t last_step = s->hi == x->columns ? s->shape.steps - 1 : s->hi / FA_ENERGY_STEP;
+    const float *from = x->energy + fa_up_to(s->lo, FA_ENERGY_STEP) / FA_ENERGY_STEP * rows;
+    const float *to = x->energy + last_step * rows;
+    int outside_known = 0;
+    for (size_t r = 0; r < rows; r++) {
+        size_t begin, end;
+        s->weight[r] = -INFINITY;
+        if (r >= x->rows || !row_range(s, r, &begin, &end)) {
+            continue;
+        }
+        const int whole = (size_t)x->valid[2 * r] == begin &&
+                          ((size_t)x->valid[2 * r + 1] == end || s->hi == x->columns);
+        float share = whole ? 1.0f : to[r] - from[r] - 0x1p-20f;
+        if (begin > s->lo || end < s->hi) {
+            if (!outside_known) {
+                shares_outside(s);
+                outside_known = 1;
+            }
+            const float before = begin > s->lo ? s->before[(begin + FA_ENERGY_STEP - 1) / FA_ENERGY_STEP] : 0.0f;
+            const float after = end < s->hi ? s->after[end / FA_ENERGY_STEP] : 0.0f;
+            const float asked = 1.0f - before - after - 0x1p-20f;
+            share = share > 0.0f && asked > 0.0f ? share * asked : 0.0f;
+        }
+        s->weight[r] = share > 0.0f ? (1.0f + 0x1p-20f) / sqrtf(share) : INFINITY;
+    }
+}
+
+static int arguments_fit(const fa_index *x, const float *queries, size_t queries_length, size_t variants,
+                         size_t query_stride, const fa_hit *hits)
+{
+    return queries != NULL && hits != NULL && variants > 0 && variants_fit(variants) &&
+           fa_fits(queries_length, variants, x->columns, query_stride);
+}
+
+int fa_search(const fa_index *x, const float *queries, size_t queries_length, size_t variants,
+              size_t query_stride, const double *penalty, size_t penalty_length, size_t lo, size_t hi,
+              size_t min_columns, size_t k, fa_hit *hits, size_t hits_capacity, size_t *count, void *scratch,
+              size_t scratch_bytes, fa_work *work)
+{
+    if (count == NULL) {
+        return FA_INVALID;
+    }
+    *count = 0;
+    search s;
+    if (!fa_index_fits(x) || !arguments_fit(x, queries, queries_length, variants, query_stride, hits) ||
+        lo >= hi || hi > x->columns || k == 0 || k > hits_capacity ||
+        (penalty != NULL && penalty_length < variants) ||
+        !begin_search(&s, x, variants, scratch, scratch_bytes)) {
+        return FA_INVALID;
+    }
+    s.lo = lo;
+    s.hi = hi;
+    s.min_columns = min_columns;
+    s.cosine = 1;
+    s.k = k;
+    s.hits = hits;
+    int plain = x->rows < FA_GROUP || k > x->rows / 2;
+    for (size_t v = 0; v < variants && !plain; v++) {
+        question *q = &s.questions[s.count];
+        const double norm = set_question(&s, q, queries + v * query_stride, v);
+        const double off = penalty == NULL ? 0.0 : penalty[v];
+        plain = !isfinite(norm) || !(fabs(off) <= 1e6);
+        if (norm > 0.0) { /* one without energy in the window ranks nothing */
+            q->penalty = off;
+            q->prefix.penalty = fa_down(off);
+            s.count++;
+        }
+    }
+    if (plain) {
+        if (work != NULL) {
+            *work = (fa_work){0, x->rows, 1};
+        }
+        return fa_top_k(x->matrix, x->matrix_length, x->rows, x->columns, x->stride, x->valid,
+                        x->valid_length, queries, queries_length, variants, query_stride, penalty,
+                        penalty_length, lo, hi, min_columns, k, hits, hits_capacity, count);
+    }
+    if (s.count > 0) {
+        weigh_rows(&s);
+        for (size_t r = 0; r < s.shape.rows; r += CHUNK) {
+            bound_rows(&s, r, r + CHUNK < s.shape.rows ? r + CHUNK : s.shape.rows);
+        }
+        finish(&s);
+    }
+    if (penalty != NULL) {
+        for (size_t i = 0; i < s.found; i++) {
+            hits[i].score += penalty[hits[i].variant];
+        }
+    }
+    *count = s.found;
+    if (work != NULL) {
+        *work = s.work;
+    }
+    return FA_OK;
+}
+
+/* ---- inner products: many questions, each with its own list ---- */
+
+/* Norms as weights; kept from 0, so that weights times bounds stay normal numbers. */
+static void weigh_by_norm(search *s)
+{
+    const float *norm = s->index->bounds + 5 * s->shape.rows;
+    for (size_t r = 0; r < s->shape.rows; r++) {
+        size_t begin, end;
+        const float up = norm[r] * (1.0f + 0x1p-20f);
+        const int ranks = r < s->index->rows && row_range(s, r, &begin, &end);
+        s->weight[r] = !ranks ? -INFINITY : up > 0x1p-60f ? up : 0x1p-60f;
+    }
+}
+
+/* The questions q[0 .. n) of one tile, each as a search of its own. */
+static void search_tile(const search *all, size_t n, const double *norms, fa_hit *hits, size_t *counts,
+                        fa_work *work)
+{
+    search each[TILE];
+    for (size_t i = 0; i < n; i++) {
+        each[i] = *all;
+        each[i].questions = all->questions + i;
+        each[i].count = 1;
+        each[i].scale = norms[i];
+        each[i].best = all->best + i * all->shape.rows;
+        each[i].largest = all->largest + i * (all->shape.rows / FA_ROWS_A_BLOCK);
+        each[i].hits = hits + i * all->k;
+    }
+    for (size_t r = 0; r < all->shape.rows; r += CHUNK) {
+        for (size_t i = 0; i < n; i++) {
+            if (norms[i] > 0.0 && isfinite(norms[i])) {
+                bound_rows(&each[i], r, r + CHUNK < all->shape.rows ? r + CHUNK : all->shape.rows);
+            }
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (norms[i] > 0.0 && isfinite(norms[i])) {
+            finish(&each[i]);
+        } else {
+            for (size_t r = 0; r < all->index->rows; r++) {
+                exact(&each[i], r);
+            }
+            each[i].work.plain = 1;
+        }
+        counts[i] = each[i].found;
+        work->int8_rows += each[i].work.int8_rows;
+        work->exact_rows += each[i].work.exact_rows;
+        work->plain |= each[i].work.plain;
+    }
+}
+
+int fa_search_products(const fa_index *x, const float *queries, size_t queries_length, size_t count,
+                       size_t query_stride, size_t k, fa_hit *hits, size_t hits_capacity, size_t *counts,
+                       size_t counts_length, void *scratch, size_t scratch_bytes, fa_work *work)
+{
+    search s;
+    if (!fa_index_fits(x) || !arguments_fit(x, queries, queries_length, count, query_stride, hits) ||
+        counts == NULL || counts_length < count || k == 0 || k > hits_capacity / count ||
+        !begin_search(&s, x, TILE, scratch, scratch_bytes)) {
+        return FA_INVALID;
+    }
+    s.k = k;
+    fa_work done = {0, 0, 0};
+    weigh_by_norm(&s);
+    for (size_t first = 0; first < count; first += TILE) {
+        const size_t n = count - first < TILE ? count - first : TILE;
+        double norms[TILE];
+        for (size_t i = 0; i < n; i++) {
+            const float *query = queries + (first + i) * query_stride;
+            norms[i] = set_question(&s, &s.questions[i], query, first + i);
+        }
+        search_tile(&s, n, norms, hits + first * k, counts + first, &done);
+    }
+    if (work != NULL) {
+        *work = done;
+    }
+    return FA_OK;
+}
