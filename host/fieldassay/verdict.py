@@ -68,13 +68,31 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Family:
+    """The family of a class verdict.
+
+    Attributes:
+        id: The catalogue's word for it as a lower-case slug.
+        name: Plural as people read it.
+        p_value: How often something outside the family looks like this or more so, 0..1.
+        nearest: Names of its members in the library that look most like it, best first.
+    """
+
+    id: str
+    name: str
+    p_value: float
+    nearest: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What may honestly be said."""
+    """What may honestly be said; `family` is there for a class verdict only."""
 
     kind: VerdictKind
     substances: tuple[Substance, ...]
     reasons: tuple[Reason, ...]
     do_next: str
+    family: Family | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,4 +135,12 @@ class Identification:
             "hazard_card": self.hazard_card,
             "library": self.library,
             "algorithm": self.algorithm,
+            "family": None
+            if self.verdict.family is None
+            else {
+                "id": self.verdict.family.id,
+                "name": self.verdict.family.name,
+                "p_value": round(self.verdict.family.p_value, 4),
+                "nearest": list(self.verdict.family.nearest),
+            },
         }

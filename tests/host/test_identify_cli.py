@@ -25,7 +25,7 @@ from fieldassay.verdict import VERDICT_KINDS
 
 KEYS = [
     "file", "verdict", "substances", "candidates", "quality", "reasons", "do_next", "hazard_card",
-    "library", "algorithm", "notes",
+    "library", "algorithm", "notes", "family",
 ]  # fmt: skip
 CLI = [sys.executable, "-c", "import sys; from fieldassay.cli import main; sys.exit(main())"]
 

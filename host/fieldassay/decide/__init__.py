@@ -14,6 +14,7 @@ from fieldassay.decide.cards import CARDS_STRICTEST_FIRST, hazard_card
 from fieldassay.decide.evidence import (
     Component,
     Evidence,
+    FamilyEvidence,
     Named,
     Single,
     Thresholds,
@@ -31,6 +32,7 @@ __all__ = [
     "RULES",
     "Component",
     "Evidence",
+    "FamilyEvidence",
     "Named",
     "Single",
     "Thresholds",

@@ -79,6 +79,26 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
+class FamilyEvidence:
+    """How much a measurement looks like a family of substances; see `families`.
+
+    Attributes:
+        id, name: The family, as a slug and as people read it.
+        p_value: How often something outside the family looks like this or more so, 0..1.
+        supported: Published bands of the family were looked for and found; None: none are on file.
+        members: Substance ids of the members in the library.
+        nearest: Names of the members that look most like it, best first.
+    """
+
+    id: str
+    name: str
+    p_value: float
+    supported: bool | None
+    members: frozenset[str]
+    nearest: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """All that a verdict rests on.
 
@@ -90,6 +110,7 @@ class Evidence:
         saturated: Detector pixels at full scale.
         interrupted: The measurement was cut short.
         notes: Reasons to add whatever the verdict is.
+        families: Families it looks like, best first; only there where no substance was named.
     """
 
     singles: Sequence[Single]
@@ -103,3 +124,4 @@ class Evidence:
     saturated: bool
     interrupted: bool
     notes: tuple[Reason, ...] = ()
+    families: tuple[FamilyEvidence, ...] = ()
