@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 SAME = 1e-12  # two float64 sums of the same products in another order
-SINGULAR = 1e-9
+SINGULAR = 1e-6  # determinant of unit columns: nearer ones make no set
 FLOAT32_ROUNDING = 1e-6  # what an exact search in float32 may confuse
 
 

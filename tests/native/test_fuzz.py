@@ -19,12 +19,14 @@ RUNS = 20_000
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def fuzz(clang: str, root: Path, name: str, out: Path, runs: int) -> subprocess.CompletedProcess:
-    objects = compile_all(clang, root, out, FUZZER)
+def fuzz(
+    clang: str, root: Path, name: str, out: Path, files: list[Path] | None = None
+) -> subprocess.CompletedProcess:
+    objects = compile_all(clang, root, out, FUZZER, files)
     source = root / "native" / "fuzz" / f"{name}.c"
     program = link(clang, objects, root, source, out, *FUZZER)
     return subprocess.run(
-        [program, f"-runs={runs}", "-seed=1", "-max_len=400", "-timeout=60"],
+        [program, f"-runs={RUNS}", "-seed=1", "-max_len=400", "-timeout=60"],
         cwd=out, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -32,7 +34,7 @@ def fuzz(clang: str, root: Path, name: str, out: Path, runs: int) -> subprocess.
 @pytest.mark.needs("clang")
 @pytest.mark.parametrize("name", fuzz_targets(ROOT))
 def test_no_input_breaks_a_promise(name: str, root: Path, tmp_path: Path, tool: object) -> None:
-    done = fuzz(tool("clang"), root, name, tmp_path, RUNS)
+    done = fuzz(tool("clang"), root, name, tmp_path)
     assert done.returncode == 0, done.stderr[-4000:]
     assert f"Done {RUNS} runs" in done.stderr
 
@@ -68,5 +70,5 @@ def test_planted_faults_are_found(fault: str, root: Path, tmp_path: Path, tool: 
     text = source.read_text()
     assert text.count(right) == 1
     source.write_text(text.replace(right, wrong))
-    done = fuzz(tool("clang"), tmp_path, "fuzz_fa_match", tmp_path / "out", RUNS)
+    done = fuzz(tool("clang"), tmp_path, "fuzz_fa_match", tmp_path / "out", [source])
     assert done.returncode != 0, done.stderr[-2000:]

@@ -52,7 +52,7 @@ def test_the_programs_can_fail(root: Path, tmp_path: Path, tool: object) -> None
     assert wrong != right
     source.write_text(wrong)
     flags = ("-O1", *SANITIZERS)
-    objects = compile_all(tool("gcc"), tmp_path, tmp_path / "out", flags)
+    objects = compile_all(tool("gcc"), tmp_path, tmp_path / "out", flags, [source])
     test = tmp_path / "native" / "tests" / "test_fa_match.c"
     program = link(tool("gcc"), objects, tmp_path, test, tmp_path / "out", *flags)
     done = subprocess.run([program], capture_output=True, text=True, check=False)
