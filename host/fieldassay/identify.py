@@ -74,7 +74,7 @@ def identify(spectrum: Spectrum, library: Library, context: Context = Context())
             )
             for e in singles[:CANDIDATES]
         ],
-        mixture=mixtures.components(scene, mixture, library, context.packaging) if mixture else (),
+        mixture=mixtures.components(mixture, library, context.packaging) if mixture else (),
         mixture_score=mixture.score if mixture else 0.0,
         mixture_shift_cm1=mixture.shift_cm1 if mixture else 0.0,
         snr=quality.snr,

@@ -22,12 +22,18 @@ VERDICT_KINDS: tuple[VerdictKind, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Substance:
-    """A named substance; `share` is its part of the explained signal, 0..1; None: not estimated."""
+    """A named substance.
+
+    Attributes:
+        share: Its part of the explained signal, 0..1; None: not estimated.
+        share_interval: 95 % interval of the share; None: not estimated.
+    """
 
     id: str
     name: str
     inchikey: str | None
     share: float | None = None
+    share_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,9 @@ class Identification:
                     "name": s.name,
                     "inchikey": s.inchikey,
                     "share": None if s.share is None else round(s.share, 3),
+                    "share_interval": None
+                    if s.share_interval is None
+                    else [round(x, 3) for x in s.share_interval],
                 }
                 for s in self.verdict.substances
             ],

@@ -32,9 +32,9 @@ GOOD = Evidence(
 )  # fmt: skip
 
 
-def part(named: Named, share: float = 0.5, gain: float = 0.3, bands: float = 10.0,
-         rival: tuple[Named, float] | None = None) -> Component:  # fmt: skip
-    return Component(named, share, gain, bands, rival)
+def part(named: Named, share: float = 0.5, gain: float = 300.0, bands: float = 10.0,
+         rival: tuple[Named, float] | None = None, **more: float) -> Component:  # fmt: skip
+    return Component(named, share, gain, bands, rival, **more)  # type: ignore[arg-type]
 
 
 def summed(*parts: Component, score: float = 0.95, alone: float = 0.7) -> Evidence:
@@ -101,25 +101,52 @@ def outcome(evidence: Evidence) -> tuple[str, str, list[str]]:
         (summed(part(BAG), part(BAG)), ("inconclusive", "only_packaging_seen", [])),
         (summed(part(A), part(BAG), part(B)), ("mixture", "fits_sum_of_references", ["a", "b"])),
         (
-            summed(part(A), part(B, rival=(C, 0.01))),
-            ("inconclusive", "look_alikes", ["b", "c"]),
+            summed(part(A), part(B, rival=(C, 1.0))),
+            ("inconclusive", "part_in_doubt", ["a", "b", "c"]),
         ),
-        (summed(part(A), part(B, share=0.02)), ("inconclusive", "fits_in_part", [])),
-        (summed(part(A), part(B, gain=0.01)), ("inconclusive", "fits_in_part", [])),
+        (
+            summed(part(A), part(B, rival=(C, 99.0))),
+            ("mixture", "fits_sum_of_references", ["a", "b"]),
+        ),
+        (summed(part(A), part(B, share=0.01)), ("inconclusive", "fits_in_part", [])),
+        (summed(part(A), part(B, share=0.1, gain=1.0)), ("inconclusive", "fits_in_part", [])),
         (summed(part(A), part(B), score=0.82), ("inconclusive", "fits_in_part", [])),
+        (summed(part(A), part(B, bands=0.5)), ("inconclusive", "part_in_doubt", ["a", "b"])),
+        (summed(part(A), part(B, agreement=0.2)), ("inconclusive", "part_in_doubt", ["a", "b"])),
+        (summed(part(A), part(B, misfit=9.0)), ("inconclusive", "part_in_doubt", ["a", "b"])),
         (
-            summed(part(A), part(B, bands=1.5), score=0.87),
-            ("inconclusive", "part_in_doubt", ["a", "b"]),
-        ),
-        (
-            summed(part(A), part(OIL), score=0.87),
+            summed(part(A), part(OIL, agreement=0.7)),
             ("inconclusive", "part_in_doubt", ["a", "oil"]),
         ),
-        (summed(part(A), part(B), alone=0.93), ("match", "fits_one_reference", ["a"])),
+        (
+            summed(part(A), part(B), part(C, agreement=0.2)),
+            ("inconclusive", "part_in_doubt", ["a", "b", "c"]),
+        ),
+        (summed(part(A), part(B, gain=1.0), alone=0.93), ("match", "fits_one_reference", ["a"])),
+        (summed(part(A), part(B), alone=0.93), ("mixture", "fits_sum_of_references", ["a", "b"])),
     ],
 )
 def test_rule(evidence: Evidence, expected: tuple) -> None:
     assert outcome(evidence) == expected
+
+
+def test_what_is_too_faint_to_be_named_is_said_beside_the_match() -> None:
+    faint = part(B, share=0.1, agreement=0.6, rival=(C, 1.0))
+    verdict = decide(summed(part(A), faint, alone=0.93), T)
+    assert verdict.kind == "match"
+    said = [r.text for r in verdict.reasons if r.code == "minor_component_suspected"]
+    assert len(said) == 1
+    assert "B or C" in said[0]
+    packed = decide(summed(part(A), part(BAG, agreement=0.6, gain=1.0), alone=0.93), T)
+    assert "minor_component_suspected" not in [r.code for r in packed.reasons]
+
+
+def test_shares_leave_out_packaging_and_carry_their_interval() -> None:
+    a = part(A, 0.4, share_interval=(0.3, 0.5))  # type: ignore[arg-type]
+    b = part(B, 0.1, share_interval=(0.05, 0.15))  # type: ignore[arg-type]
+    verdict = decide(summed(part(BAG, 0.5), a, b), T)
+    assert [s.share for s in verdict.substances] == [0.8, 0.2]
+    assert verdict.substances[1].share_interval == pytest.approx((0.1, 0.3))
 
 
 names = st.sampled_from([A, B, C, BAG, OIL])
@@ -130,8 +157,9 @@ evidences = st.builds(
         st.builds(Single, names, scores, st.floats(0, 40), st.floats(-8, 8)), max_size=4
     ).map(lambda s: sorted(s, key=lambda x: -x.score)),
     mixture=st.lists(
-        st.builds(Component, names, st.floats(0.01, 1), scores, st.floats(0, 40),
-                  st.none() | st.tuples(names, scores)), max_size=3),
+        st.builds(Component, names, st.floats(0.01, 1), st.floats(-10, 1e4), st.floats(0, 40),
+                  st.none() | st.tuples(names, st.floats(-10, 1e4)),
+                  agreement=st.floats(0, 1), misfit=st.floats(0, 20)), max_size=3),
     mixture_score=scores, mixture_shift_cm1=st.floats(-8, 8), snr=st.floats(0, 1e5),
     informative_columns=st.integers(0, 2000), range_cm1=st.floats(-50, 2000),
     background_ratio=st.floats(0, 1e3), saturated=st.booleans(), interrupted=st.booleans(),

@@ -11,7 +11,7 @@ import pytest
 CORE = [
     "spectrum", "verdict", "errors", "frame", "calibration", "substances", "library", "kernel",
     "align", "explain", "decide", "identify", "mixtures", "naming", "quality", "preprocess",
-    "formats", "hazards",
+    "scatter", "formats", "hazards",
     "library_file", "library_encode",
 ]  # fmt: skip
 IMPURE = {

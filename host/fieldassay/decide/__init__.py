@@ -21,7 +21,7 @@ from fieldassay.decide.evidence import (
     load_thresholds,
 )
 from fieldassay.decide.family import family
-from fieldassay.decide.mixture import mixture
+from fieldassay.decide.mixture import mixture, suspicions
 from fieldassay.decide.quality import bad_measurement
 from fieldassay.decide.single import one_substance
 from fieldassay.decide.unknown import nothing_fits
@@ -53,4 +53,5 @@ RULES: tuple[Callable[[Evidence, Thresholds], Verdict | None], ...] = (
 def decide(evidence: Evidence, thresholds: Thresholds) -> Verdict:
     """The verdict for this evidence."""
     verdict = next(v for v in (rule(evidence, thresholds) for rule in RULES) if v is not None)
-    return replace(verdict, reasons=(*verdict.reasons, *evidence.notes))
+    notes = (*suspicions(verdict, evidence, thresholds), *evidence.notes)
+    return replace(verdict, reasons=(*verdict.reasons, *notes))

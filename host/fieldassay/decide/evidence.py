@@ -61,14 +61,17 @@ class Single:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One part of a sum.
+    """One part of a sum; see `mixtures.Part`.
 
     Attributes:
         named: The substance.
         share: Its part of the signal, 0..1.
-        gain: What the agreement loses without it.
-        bands: Effective number of its bands that the measurement can show.
-        rival: The substance that replaces it best, and how much worse the sum then is.
+        gain: What the logarithm of the evidence loses without it, per unit of misfit.
+        bands: Effective number of its bands that stand out.
+        rival: The substance that replaces it best, and what the evidence loses by that.
+        share_interval: 95 % interval of the share.
+        agreement: On its own bands, 0..1.
+        misfit: Squared residual over expectation on its own bands.
     """
 
     named: Named
@@ -76,6 +79,9 @@ class Component:
     gain: float
     bands: float
     rival: tuple[Named, float] | None
+    share_interval: tuple[float, float] = (0.0, 1.0)
+    agreement: float = 1.0
+    misfit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,7 @@ class Evidence:
 
     Attributes:
         singles: Substances, best first.
-        mixture: Components of the best sum of two or more, strongest first; empty if there is none.
+        mixture: Components of the best sum, strongest first; one if no second was seen.
         mixture_score, mixture_shift_cm1: Of that sum.
         snr, informative_columns, range_cm1, background_ratio: Quality, see decision.toml.
         saturated: Detector pixels at full scale.

@@ -1,16 +1,18 @@
-"""Rule: does a sum of substances explain the measurement?"""
+"""Rule: does a sum of substances explain the measurement?
+
+A part is named only if it is certain by itself; a part that is not is said to be suspected, beside
+whatever else the verdict is.
+"""
 
 from __future__ import annotations
 
-from fieldassay.decide.evidence import Evidence, Thresholds
-from fieldassay.decide.single import few_bands_in_doubt, natural_in_doubt
+from fieldassay.decide.evidence import Component, Evidence, Named, Thresholds
 from fieldassay.decide.wording import (
     AS_UNKNOWN,
     FOLLOW_CARD,
     NO_CLEARANCE,
     PRESUMPTIVE,
     inconclusive,
-    look_alikes,
     named_substance,
     names,
     only_packaging,
@@ -19,37 +21,19 @@ from fieldassay.verdict import Reason, Verdict, VerdictKind
 
 
 def mixture(e: Evidence, t: Thresholds) -> Verdict | None:
-    """A sum counts if it fits, better than one substance, and every part earns its place."""
-    alone = e.singles[0].score if e.singles else 0.0
-    if e.mixture_score < t.mixture["min_score"] or not e.mixture:
+    """Two or more certain parts that explain the whole; None leaves it to the other rules."""
+    if len(e.mixture) < 2 or e.mixture_score < t.mixture["min_score"]:
         return None
-    if e.mixture_score - alone < t.mixture["min_gain"] or any(
-        part.share < t.mixture["min_share"] or part.gain < t.mixture["min_gain"]
-        for part in e.mixture
-        if not part.named.packaging
-    ):
-        return None
-    inside = [part for part in e.mixture if not part.named.packaging]
-    around = [part.named for part in e.mixture if part.named.packaging]
-    if not inside:
+    sure = [part for part in e.mixture if certain(part, t)]
+    inside = [part for part in sure if not part.named.packaging]
+    around = [part.named for part in sure if part.named.packaging]
+    loud = _loud(e, t)
+    if loud and (len(sure) > 1 or not _alone_fits(e, t)):
+        return _in_doubt([part.named for part in inside], loud, t)
+    if around and not inside:
         return only_packaging(around)
-    doubtful = [
-        part.named
-        for part in inside
-        if natural_in_doubt(part.named, e.mixture_score, t)
-        or few_bands_in_doubt(part.bands, e.mixture_score, e.mixture_shift_cm1, t)
-    ]
-    if doubtful:
-        everything = [part.named for part in inside]
-        return inconclusive(
-            "part_in_doubt",
-            f"It fits {names(everything)}, but the evidence for {names(doubtful)} is thin.",
-            AS_UNKNOWN,
-            everything,
-        )
-    for part in inside:
-        if part.rival is not None and part.rival[1] < t.mixture["min_margin"]:
-            return look_alikes([part.named, part.rival[0]])
+    if not inside or len(sure) < 2:
+        return None
     total = sum(part.share for part in inside)
     kind: VerdictKind = "mixture"
     reason = Reason(
@@ -67,7 +51,94 @@ def mixture(e: Evidence, t: Thresholds) -> Verdict | None:
     ]
     return Verdict(
         kind=kind,
-        substances=tuple(named_substance(part.named, part.share / total) for part in inside),
+        substances=tuple(
+            named_substance(
+                part.named,
+                part.share / total,
+                _interval(part, total) if len(inside) > 1 else (1.0, 1.0),
+            )
+            for part in inside
+        ),
         reasons=(reason, *seen, NO_CLEARANCE, PRESUMPTIVE),
         do_next=FOLLOW_CARD,
     )
+
+
+def certain(part: Component, t: Thresholds) -> bool:
+    """True if this part may be named."""
+    least = t.mixture["natural_min_agreement" if part.named.natural else "min_agreement"]
+    return (
+        part.share >= t.mixture["min_share"]
+        and part.gain >= t.mixture["min_gain"]
+        and part.bands >= t.mixture["min_bands"]
+        and part.agreement >= least
+        and part.misfit <= t.mixture["max_misfit"]
+        and (part.rival is None or part.rival[1] >= t.mixture["min_lead"])
+    )
+
+
+def suspicions(verdict: Verdict, e: Evidence, t: Thresholds) -> tuple[Reason, ...]:
+    """What is seen beside the named substances and is not certain enough to be named."""
+    if verdict.kind not in ("match", "mixture"):
+        return ()
+    told = {s.id for s in verdict.substances}
+    doubtful = [
+        part
+        for part in e.mixture
+        if part.named.id not in told
+        and not part.named.packaging
+        and part.gain >= t.mixture["min_gain"]
+        and part.agreement >= t.mixture["min_agreement"]
+    ]
+    return tuple(
+        Reason(
+            "minor_component_suspected",
+            f"Something else may be in it; it resembles {_one_of(part, t)}, too faint to name.",
+        )
+        for part in doubtful
+    )
+
+
+def _loud(e: Evidence, t: Thresholds) -> list[Component]:
+    """Parts too strong to be left unsaid and too doubtful to be named."""
+    return [
+        part
+        for part in e.mixture
+        if part.share >= t.mixture["loud_share"]
+        and not part.named.packaging
+        and not certain(part, t)
+    ]
+
+
+def _in_doubt(inside: list[Named], loud: list[Component], t: Thresholds) -> Verdict:
+    """What is certain, and what it may be that is there besides."""
+    either = " and ".join(_one_of(part, t) for part in loud)
+    text = f"Beside {names(inside)}, which fits," if inside else "The measurement is a sum, and"
+    possible = {named.id: named for part in loud for named in _possible(part, t)}
+    return inconclusive(
+        "part_in_doubt",
+        f"{text} a part resembles {either}; the evidence for that is thin.",
+        AS_UNKNOWN,
+        [*inside, *(n for n in possible.values() if n not in inside)],
+    )
+
+
+def _alone_fits(e: Evidence, t: Thresholds) -> bool:
+    """True if one substance explains the measurement well enough without the doubtful part."""
+    return bool(e.singles) and e.singles[0].score >= t.match["min_score"]
+
+
+def _possible(part: Component, t: Thresholds) -> list[Named]:
+    """The substance and the one that cannot be told from it."""
+    if part.rival is None or part.rival[1] >= t.mixture["min_lead"]:
+        return [part.named]
+    return [part.named, part.rival[0]]
+
+
+def _one_of(part: Component, t: Thresholds) -> str:
+    return " or ".join(named.name for named in _possible(part, t))
+
+
+def _interval(part: Component, total: float) -> tuple[float, float]:
+    lo, hi = part.share_interval
+    return max(0.0, lo / total), min(1.0, hi / total)

@@ -47,9 +47,11 @@ def inconclusive(code: str, text: str, do_next: str, substances: Sequence[Named]
     )
 
 
-def named_substance(named: Named, share: float | None) -> Substance:
+def named_substance(
+    named: Named, share: float | None, share_interval: tuple[float, float] | None = None
+) -> Substance:
     """A substance of the verdict."""
-    return Substance(named.id, named.name, named.inchikey, share)
+    return Substance(named.id, named.name, named.inchikey, share, share_interval)
 
 
 def names(named: Sequence[Named]) -> str:
