@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from fieldassay import library_file
 from fieldassay.errors import LibraryError
+from fieldassay.kernel.planes import TYPES, shapes
 from fieldassay.library_file import ALIGN, MAGIC
 
 __all__ = ["ALIGN", "MAGIC", "MATRICES", "Entry", "Library", "LibrarySubstance", "encode"]
@@ -181,6 +182,8 @@ class Library:
             if kind != "planes" or of not in MATRICES:
                 raise ValueError(f"array {name[:40]!r} is not known")
             planes.setdefault(of, {})[part] = array
+        # Planes of another kernel are no fault of the library: it is searched without them.
+        planes = {of: parts for of, parts in planes.items() if _fit(parts, len(valid), columns)}
         substances = [_substance(s) for s in header["substances"]]
         return cls(
             hash=f"sha256:{content.digest.hex()}",
@@ -216,6 +219,14 @@ class Library:
             valid=self.valid[kept],
             planes=MappingProxyType({}),
         )
+
+
+def _fit(parts: Mapping[str, NDArray[Any]], rows: int, columns: int) -> bool:
+    wanted = shapes(rows, columns)
+    return set(parts) == set(wanted) and all(
+        parts[name].shape == shape and parts[name].dtype == TYPES[name][0]
+        for name, shape in wanted.items()
+    )
 
 
 def _grid(header: Mapping[str, Any]) -> NDArray[np.float64]:
@@ -334,7 +345,7 @@ def encode(header: Mapping[str, Any], matrices: Mapping[str, Matrix]) -> bytes:
     file = io.BytesIO()
     writer = library_file.Writer(file)
     for name in MATRICES:
-        writer.add(name, "<f4", matrices[name].shape, [matrices[name]])
+        writer.add(name, "<f4", matrices[name].shape, [matrices[name]], padded=True)
     valid = np.array([(e["first"], e["last"]) for e in header["entries"]], dtype="<i4")
     writer.add("valid", "<i4", valid.shape, [valid])
     table, profiles = columns_of(header["entries"])

@@ -1,48 +1,36 @@
-"""Making the default reference library from its pinned public wheel.
+"""Making a library from a public source of the manifest: fetch, check, take apart, convert.
 
-Owns fetching, checking, taking the wheel apart and converting. The file layout is `library`, the
-preprocessing is `preprocess.recipe`, whose spectrum a file is of is `substances`. The same inputs
-give the same bytes.
+Owns files and folders. What a source is says `library_sources`, how its files are read
+`library_readers`, how rows are made `library_encode`. The same inputs give the same bytes.
 """
 
 from __future__ import annotations
 
-import csv
+import fnmatch
 import hashlib
 import io
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fieldassay import config, library_encode, pinned, substances
+from fieldassay import config, library_encode, library_sources, pinned, substances
 from fieldassay.errors import LibraryError
 from fieldassay.library import Library
-from fieldassay.library_encode import Reference
+from fieldassay.library_readers import READERS, read_reference
+from fieldassay.library_sources import Source
 from fieldassay.pinned import Pin
-from fieldassay.preprocess import noise, recipe
-from fieldassay.spectrum import Axis, Spectrum
+from fieldassay.preprocess import recipe
+from fieldassay.substance_names import Finder
 
-BUILDER = 3
-PACKAGE = "wp-enlighten"
-VERSION = "4.3.4"
-WHEEL_SHA256 = "033606b053078bd95bc848484f0d4f6a194e1bf8d47f87a6d1fd33e89725ebfa"
-PIN = Pin(PACKAGE, VERSION, WHEEL_SHA256)
-SOURCES_SHA256 = (
-    "80dc6aaed17f056129c1acd5dcb519484ec7db6c202f02889d00b55ba45feca8"  # see sources_digest
-)
-MEMBERS = "wp_enlighten/assets/example_data/default_matching_library/"
-LICENCE_MEMBER = "wp_enlighten-4.3.4.dist-info/licenses/LICENSE"
-SOURCE_FOLDER = f"wp_enlighten-{VERSION}"
-LICENCE = "MIT"
+__all__ = ["SOURCE_FOLDER", "Built", "build", "ensure_library", "read_reference", "source_folder"]
+
+BUILDER = 5
+SOURCE_FOLDER = library_sources.default().folder
 Progress = Callable[[str], None]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +48,25 @@ def build(
     wheel: Path | None = None,
     offline: bool = False,
     progress: Progress = lambda _: None,
+    source: Source | None = None,
 ) -> Built:
-    """Make the default library, or do nothing if it is there and made from the same inputs.
+    """Make the library of a source, or do nothing if it is there and made from the same inputs.
 
     Args:
         output: The library file.
-        sources: Folder that keeps the extracted reference files; the simulator reads them there.
-        wheel: The reference wheel if it is here already; fetched with pip otherwise.
+        sources: Folder that keeps the extracted files; the simulator reads the default ones there.
+        wheel: The wheel if it is here already; fetched with pip otherwise.
         offline: Never use the network.
         progress: Called with one sentence at each step.
+        source: Which source; the default one if None.
 
     Raises:
         LibraryError: `reference_fetch_failed`, `reference_hash_wrong`, `reference_missing_offline`,
-            `reference_unknown`, `library_not_writable`.
+            `reference_unknown`, `reference_not_readable`, `library_not_writable`.
     """
-    catalogue = substances.load()
-    stamp = _stamp()
-    if output.exists() and sources_complete(sources):
+    source = source or library_sources.default()
+    stamp = _stamp(source)
+    if output.exists() and sources_complete(sources, source):
         try:
             existing = Library.open(output)
         except LibraryError:
@@ -84,30 +74,34 @@ def build(
         else:
             if dict(existing.build) == stamp:
                 return Built(output, existing, changed=False)
-    _require_folder(output.parent)
+    require_folder(output.parent)
     if wheel is not None:
-        extract(wheel, sources)
-    elif not sources_complete(sources):
+        extract(wheel, sources, source)
+    elif not sources_complete(sources, source):
         if offline:
             raise LibraryError(
                 "reference_missing_offline",
                 f"The reference spectra are not in {sources} and the network may not be used.",
-                f"Give the wheel of {PACKAGE} {VERSION} with --wheel PATH, or build on line.",
+                f"Give the wheel of {_pin(source)} with --wheel PATH, or build on line.",
             )
-        _require_folder(sources)  # before 51 MB are fetched for it
+        require_folder(sources)  # before many megabytes are fetched for it
         with tempfile.TemporaryDirectory() as scratch:
-            progress(f"Fetching the reference spectra: {PACKAGE} {VERSION}, 51 MB.")
-            extract(fetch(Path(scratch)), sources)
+            progress(f"Fetching the reference spectra: {_pin(source)}, {source.wheel_mb} MB.")
+            extract(fetch(Path(scratch), source), sources, source)
     progress("Converting the reference spectra.")
-    data = convert(sorted(sources.glob("*.csv")), catalogue, stamp)
+    files = {path.name: path.read_bytes() for path in sorted(sources.glob("*.csv"))}
     temporary = output.with_name(output.name + ".tmp")
-    temporary.write_bytes(data)
+    temporary.write_bytes(convert(files, source, substances.load(), stamp))
     temporary.replace(output)
     return Built(output, Library.open(output), changed=True)
 
 
-def _require_folder(folder: Path) -> None:
-    """Make the folder, or say that it cannot be."""
+def require_folder(folder: Path) -> None:
+    """Make the folder, or say that it cannot be.
+
+    Raises:
+        LibraryError: `library_not_writable`.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK)
@@ -128,37 +122,45 @@ def ensure_library(home: config.Home | None = None, progress: Progress = lambda 
         LibraryError: As `build`.
     """
     where = home or config.home()
-    sources = where.root / "sources" / SOURCE_FOLDER
-    return build(where.library, sources, progress=progress).path
+    return build(where.library, where.root / "sources" / SOURCE_FOLDER, progress=progress).path
 
 
-def fetch(folder: Path) -> Path:
-    """Download the pinned wheel of the default set.
+def source_folder(home: config.Home, source: Source) -> Path:
+    """Where the files of a source are kept."""
+    return home.root / "sources" / source.folder
+
+
+def library_path(home: config.Home, source: Source) -> Path:
+    """Where the library of a source is kept."""
+    return home.library.with_name(f"{source.id}.falib")
+
+
+def fetch(folder: Path, source: Source | None = None) -> Path:
+    """Download the pinned wheel of a source.
 
     Raises:
         LibraryError: `reference_fetch_failed`, `reference_hash_wrong`.
     """
-    return pinned.fetch(PIN, folder)
+    return pinned.fetch(_pin(source or library_sources.default()), folder)
 
 
-def extract(wheel: Path, sources: Path) -> None:
+def extract(wheel: Path, sources: Path, source: Source) -> None:
     """Check the wheel and take only the reference files and the licence out of it.
 
     Raises:
         LibraryError: `reference_fetch_failed`, `reference_hash_wrong`.
     """
-    data = pinned.read(PIN, wheel)
-    _require_folder(sources)
+    data = pinned.read(_pin(source), wheel)
+    require_folder(sources)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for member in archive.namelist():
-            if member.startswith(MEMBERS) and member.endswith(".csv"):
+            if any(fnmatch.fnmatchcase(member, p) for p in (*source.files, *source.licence_files)):
                 (sources / Path(member).name).write_bytes(archive.read(member))
-        (sources / "LICENSE").write_bytes(archive.read(LICENCE_MEMBER))
 
 
-def sources_complete(sources: Path) -> bool:
+def sources_complete(sources: Path, source: Source | None = None) -> bool:
     """True if the folder holds exactly the reference files of the pinned wheel."""
-    return sources_digest(sources) == SOURCES_SHA256
+    return sources_digest(sources) == (source or library_sources.default()).files_sha256
 
 
 def sources_digest(sources: Path) -> str:
@@ -170,78 +172,36 @@ def sources_digest(sources: Path) -> str:
 
 
 def convert(
-    paths: Sequence[Path],
+    files: Mapping[str, bytes],
+    source: Source,
     catalogue: Mapping[str, substances.SubstanceInfo],
     stamp: Mapping[str, Any],
 ) -> bytes:
-    """The library file for these reference files.
+    """The library file for the files of a source.
 
     Raises:
         LibraryError: `reference_unknown`, `reference_not_readable`.
     """
-    owners = substances.by_reference(catalogue.values())
-    references = []
-    for path in paths:
-        info = owners.get(path.stem)
-        if info is None:
-            raise LibraryError(
-                "reference_unknown",
-                f"The catalogue does not say what substance {path.name!r} is of.",
-                "Add its name to `references` of a substance in substances.toml.",
-            )
-        data = path.read_bytes()
-        header, spectrum = read_reference(data, path.name)
-        references.append(
-            Reference(
-                substance=info.id,
-                spectrum=spectrum,
-                label=path.stem,
-                file=path.name,
-                sha256=hashlib.sha256(data).hexdigest(),
-                instrument=header.get("Serial Number", ""),
-                laser_nm=float(header.get("Laser Wavelength", "785")),
-                source=f"{PACKAGE} {VERSION}",
-                licence=LICENCE,
-            )
-        )
-    known = {info.id: library_encode.identity(info) for info in catalogue.values()}
-    title = "Raman 785 nm, pure chemicals, as measured"
-    return library_encode.encode_references(references, known, title, stamp)
+    finder = Finder(catalogue.values())
+    owners = {name: info.id for name, info in substances.by_reference(catalogue.values()).items()}
+    references = READERS[source.reader](source, files, finder, owners)
+    return library_encode.encode_references(references, finder.substances, source.title, stamp)
 
 
-def read_reference(data: bytes, name: str) -> tuple[dict[str, str], Spectrum]:
-    """A reference CSV: a `key,value` header block, then the columns Wavenumber and Processed.
-
-    Raises:
-        LibraryError: `reference_not_readable`.
-    """
-    header: dict[str, str] = {}
-    rows = iter(csv.reader(io.StringIO(data.decode("utf-8-sig"))))
-    try:
-        for row in rows:
-            if "Wavenumber" in row:
-                x_column, y_column = row.index("Wavenumber"), row.index("Processed")
-                break
-            if len(row) >= 2:
-                header[row[0]] = row[1]
-        points = np.array([(float(row[x_column]), float(row[y_column])) for row in rows if row])
-        values = points[:, 1]
-        sigma = np.full(values.size, noise.estimate(values))
-        return header, Spectrum(Axis(points[:, 0], "cm-1"), values, "counts", sigma)
-    except (ValueError, IndexError, UnboundLocalError) as error:
-        raise LibraryError(
-            "reference_not_readable",
-            f"The reference file {name!r} cannot be read: {error}.",
-            "Delete the folder of extracted reference files and build the library again.",
-        ) from error
+def _pin(source: Source) -> Pin:
+    return Pin(source.package, source.version, source.wheel_sha256)
 
 
-def _stamp() -> dict[str, Any]:
+def _stamp(source: Source) -> dict[str, Any]:
     return {
         "builder": BUILDER,
         "recipe": recipe.RAMAN.describe(),
-        "package": PACKAGE,
-        "version": VERSION,
-        "wheel_sha256": WHEEL_SHA256,
+        "source": source.id,
+        "package": source.package,
+        "version": source.version,
+        "wheel_sha256": source.wheel_sha256,
+        "files_sha256": source.files_sha256,
+        "licence": source.licence,
+        "provenance": source.provenance,
         "catalogue_sha256": hashlib.sha256(b"".join(substances.texts())).hexdigest(),
     }

@@ -17,17 +17,16 @@ from numpy.typing import NDArray
 
 from fieldassay import library_file
 from fieldassay.errors import LibraryError
+from fieldassay.kernel.planes import build_planes
 from fieldassay.library import MATRICES, LibrarySubstance, Matrix, columns_of
 from fieldassay.preprocess import noise, recipe
 from fieldassay.spectrum import Spectrum
-from fieldassay.substances import SubstanceInfo
 
 FIRST_CM1, LAST_CM1 = 302, 2303
 EDGE_COLUMNS = 9  # where the derivative (3 sigma of 3 cm-1) still sees the end of the data
-BLOCK_ROWS = 512
+BLOCK_ROWS = 4096
 Floats = NDArray[np.float64]
 Allocate = Callable[[tuple[int, int]], Matrix]
-PlaneBuilder = Callable[[Matrix, NDArray[np.int32]], Mapping[str, NDArray[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +135,7 @@ def write_references(
     writer = library_file.Writer(file)
     count, columns = len(rows.entries), grid.values.size
     for name in MATRICES:
-        writer.add(name, "<f4", (count, columns), rows.blocks(name))
+        writer.add(name, "<f4", (count, columns), rows.blocks(name), padded=True)
     valid = np.array(rows.valid, dtype="<i4")
     writer.add("valid", "<i4", valid.shape, [valid])
     for name, array in _planes(rows, valid, allocate):
@@ -180,13 +179,6 @@ def reference_row(spectrum: Spectrum, grid_cm1: Floats) -> tuple[Floats, Floats,
     return rows[0], rows[1] / scale, rows[2] / norm, first, min(last, grid_cm1.size)
 
 
-def identity(info: SubstanceInfo) -> LibrarySubstance:
-    """What a library keeps of a substance of the catalogue."""
-    return LibrarySubstance(
-        **{field.name: getattr(info, field.name) for field in fields(LibrarySubstance)}
-    )
-
-
 class _Rows:
     """Rows of the three matrices in blocks, and the entries that go with them."""
 
@@ -218,21 +210,14 @@ class _Rows:
 def _planes(
     rows: _Rows, valid: NDArray[np.int32], allocate: Allocate
 ) -> Iterator[tuple[str, NDArray[Any]]]:
-    """What the pruned search wants, by the name it has in the file; nothing without a builder."""
-    builder = _plane_builder()
-    if builder is None:
-        return
+    """What the pruned search wants, by the name it has in the file."""
     whole = allocate((len(rows.entries), rows.grid_cm1.size))
     at = 0
     for block in rows.blocks("matrix"):
         whole[at : at + len(block)] = block
         at += len(block)
-    for part, array in sorted(builder(whole, valid).items()):
+    for part, array in sorted(build_planes(whole, valid).items()):
         yield f"planes/matrix/{part}", array
-
-
-def _plane_builder() -> PlaneBuilder | None:
-    return None
 
 
 def _known(substances: Mapping[str, LibrarySubstance], reference: Reference) -> LibrarySubstance:

@@ -56,26 +56,33 @@ class Writer:
         self._places: list[dict[str, Any]] = []
         file.write(bytes(PREFIX))
 
-    def add(self, name: str, dtype: str, shape: tuple[int, ...], blocks: Iterable[Array]) -> None:
+    def add(
+        self,
+        name: str,
+        dtype: str,
+        shape: tuple[int, ...],
+        blocks: Iterable[Array],
+        padded: bool = False,
+    ) -> None:
         """Write one array.
 
         Args:
             name: Unique.
             dtype: One of DTYPES.
             shape: Of the whole array.
-            blocks: The array in parts along its first axis. Rows of more than 64 bytes are filled
-                up to a multiple of 64.
+            blocks: The array in parts along its first axis.
+            padded: Fill the rows of a matrix up to a multiple of 64 bytes.
         """
         size = np.dtype(dtype).itemsize
         row = size * int(np.prod(shape[1:], dtype=np.int64))
-        stride = _aligned(row) if len(shape) == 2 and row > ALIGN else row
+        stride = _aligned(row) if padded and len(shape) == 2 else row
         digest, count = hashlib.sha256(), 0
         for block in blocks:
             data = np.ascontiguousarray(block, dtype=dtype)
             if stride != row:
-                padded = np.zeros((data.shape[0], stride // size), dtype=dtype)
-                padded[:, : shape[1]] = data
-                data = padded
+                wider = np.zeros((data.shape[0], stride // size), dtype=dtype)
+                wider[:, : shape[1]] = data
+                data = wider
             digest.update(data.data)
             self._file.write(data.data)
             count += data.nbytes

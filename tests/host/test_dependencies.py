@@ -12,7 +12,7 @@ CORE = [
     "spectrum", "verdict", "errors", "frame", "calibration", "substances", "library", "kernel",
     "align", "explain", "decide", "identify", "mixtures", "naming", "quality", "preprocess",
     "scatter", "formats", "hazards",
-    "library_file", "library_encode",
+    "library_file", "library_encode", "library_sources", "library_readers", "substance_names",
 ]  # fmt: skip
 IMPURE = {
     "socket", "os", "time", "datetime", "sqlite3", "pathlib", "subprocess", "threading", "asyncio",

@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fieldassay import library as falib
-from fieldassay import library_build, substances
+from fieldassay import library_build, library_sources, substances
 from fieldassay.commands import library as command
 from fieldassay.errors import FieldassayError, LibraryError
 from fieldassay.library import Library
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+DEFAULT = library_sources.default()
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +138,7 @@ def test_offline_without_sources(tmp_path: Path) -> None:
 def test_another_wheel_is_refused_before_it_is_opened(tmp_path: Path) -> None:
     wheel = tmp_path / "wp_enlighten-4.3.4-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr(library_build.MEMBERS + "acetone.csv", "forged")
+        archive.writestr(DEFAULT.files[0].replace("*", "acetone"), "forged")
     with pytest.raises(LibraryError) as caught:
         library_build.build(tmp_path / "a.falib", tmp_path / "sources", wheel=wheel)
     assert caught.value.code == "reference_hash_wrong"
@@ -191,14 +193,13 @@ def test_pip_is_asked_for_the_pinned_hash_only(
     assert "--no-deps" in arguments
     assert (
         tmp_path / "seen"
-    ).read_text().strip() == f"wp-enlighten==4.3.4 --hash=sha256:{library_build.WHEEL_SHA256}"
+    ).read_text().strip() == f"wp-enlighten==4.3.4 --hash=sha256:{DEFAULT.wheel_sha256}"
 
 
-def test_a_reference_nobody_knows_is_refused(sources_dir: Path, tmp_path: Path) -> None:
-    stranger = tmp_path / "Stranger.csv"
-    stranger.write_bytes((sources_dir / "acetone.csv").read_bytes())
+def test_a_reference_nobody_knows_is_refused(sources_dir: Path) -> None:
+    files = {"Stranger.csv": (sources_dir / "acetone.csv").read_bytes()}
     with pytest.raises(LibraryError) as caught:
-        library_build.convert([stranger], substances.load(), {})
+        library_build.convert(files, DEFAULT, substances.load(), {})
     assert caught.value.code == "reference_unknown"
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from fieldassay import library_encode, library_file
 from fieldassay.errors import LibraryError
+from fieldassay.kernel.planes import build_planes
 from fieldassay.library import Library, LibrarySubstance
 from fieldassay.library_encode import Grid, Reference
 from fieldassay.spectrum import Axis, Spectrum
@@ -68,12 +69,15 @@ def test_every_field_comes_back() -> None:
     assert (library.title, dict(library.build)) == ("t", {"n": 1})
 
 
-def test_more_rows_than_a_block() -> None:
+def test_more_rows_than_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are made in blocks; each is where its entry says and the same as alone."""
-    count = library_encode.BLOCK_ROWS + 3
-    library = opened(made(count))
+    whole = made(9)
+    monkeypatch.setattr(library_encode, "BLOCK_ROWS", 4)
+    count = 9
+    assert made(count) == whole
+    library = opened(whole)
     assert len(library.entries) == count
-    for row in (0, library_encode.BLOCK_ROWS - 1, library_encode.BLOCK_ROWS, count - 1):
+    for row in (0, 3, 4, count - 1):
         raw, linear, compared, *_ = library_encode.reference_row(spectrum(row), GRID.values)
         assert np.array_equal(library.raw[row], raw.astype(np.float32))
         assert np.array_equal(library.linear[row], linear.astype(np.float32))
@@ -94,6 +98,24 @@ def test_blocks_may_be_kept_elsewhere() -> None:
     )
     assert (count, file.getvalue()) == (3, made(3))
     assert shapes
+
+
+def test_planes_are_what_the_kernel_makes_of_the_matrix() -> None:
+    library = opened(made(5))
+    again = build_planes(library.matrix, library.valid)
+    planes = library.planes["matrix"]
+    assert set(planes) == set(again)
+    for name, plane in again.items():
+        assert np.array_equal(planes[name], plane)
+        assert planes[name].flags.c_contiguous and not planes[name].flags.owndata
+    assert library.without({"urea"}).planes == {}
+
+
+def test_planes_of_another_kernel_are_not_used() -> None:
+    data = made(5)
+    header = header_of(data)[1]
+    place(header, "planes/matrix/numbers").update(dtype="<i8")
+    assert opened(with_header(data, header)).planes == {}
 
 
 def test_an_empty_library_is_refused() -> None:
@@ -183,6 +205,7 @@ HOSTILE: list[Callable[[dict], object]] = [
     lambda h: place(h, "linear").update(offset=64),
     lambda h: place(h, "raw").update(bytes=10**18),
     lambda h: place(h, "raw").update(sha256="00"),
+    lambda h: place(h, "planes/matrix/full").update(name="planes/raw"),
     lambda h: place(h, "valid").update(shape=[6]),
     lambda h: place(h, "valid").update(dtype="<f4"),
     lambda h: place(h, "valid").update(shape=[24], stride=1, dtype="|u1"),
@@ -298,7 +321,7 @@ def test_arrays_of_every_shape_come_back() -> None:
     file = io.BytesIO()
     writer = library_file.Writer(file)
     for name, array in arrays.items():
-        writer.add(name, array.dtype.str, array.shape, [array])
+        writer.add(name, array.dtype.str, array.shape, [array], padded=name == "c")
     writer.finish({})
     content = library_file.read(np.frombuffer(file.getvalue(), np.uint8))
     for name, array in arrays.items():

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fieldassay import config, library_build
+from fieldassay import config, library_build, library_sources
 from fieldassay.library import Library
 from fieldassay.preprocess import recipe
 
@@ -21,7 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`build`, `show` and `check`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     build = actions.add_parser(
-        "build", help="make the default library from its pinned public wheel"
+        "build", help="make the library of a public source from its pinned wheel"
+    )
+    build.add_argument(
+        "--source",
+        default=library_sources.default().id,
+        choices=sorted(library_sources.load()),
+        help="which source (default: %(default)s); each has its own library file and licence",
     )
     build.add_argument("--output", type=Path, help="library file (default: in the home folder)")
     build.add_argument("--wheel", type=Path, help="the reference wheel, if it is here already")
@@ -48,9 +54,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace, home: config.Home) -> int:
+    source = library_sources.load()[args.source]
     done = library_build.build(
-        output=args.output or home.library,
-        sources=home.root / "sources" / library_build.SOURCE_FOLDER,
+        output=args.output or library_build.library_path(home, source),
+        sources=library_build.source_folder(home, source),
+        source=source,
         wheel=args.wheel,
         offline=args.offline,
         progress=lambda text: print(text, file=sys.stderr),
@@ -61,6 +69,8 @@ def _build(args: argparse.Namespace, home: config.Home) -> int:
         "library": done.library.hash,
         "references": len(done.library.entries),
         "substances": len(done.library.substances),
+        "source": source.id,
+        "licence": source.licence,
     }
     if args.json:
         print(json.dumps(facts))

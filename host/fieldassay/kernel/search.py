@@ -189,7 +189,8 @@ def index_of(library: Library) -> Index | None:
     if planes is None and matrix.shape[0] < BUILD_FROM_ROWS:
         return None
     index, key = Index(matrix, library.valid, planes), id(matrix)
-    _indexes[key] = (weakref.ref(matrix, lambda _: _indexes.pop(key, None)), index)
+    known_ones = _indexes  # the name in the module is gone when the interpreter ends
+    _indexes[key] = (weakref.ref(matrix, lambda _: known_ones.pop(key, None)), index)
     return index
 
 
