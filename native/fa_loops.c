@@ -61,12 +61,17 @@ static void rotate(const float *basis, const float *q, size_t columns, float *ou
     fa_rotate_body(basis, q, columns, out);
 }
 
+static double encode(const float *values, size_t n, int8_t *high, int8_t *low, float *step)
+{
+    return fa_encode_body(values, n, high, low, step);
+}
+
 static int always(void)
 {
     return 1;
 }
 
-const fa_loops fa_loops_portable = {"portable", always, prefix, row, bound, dot, dot4, rotate};
+const fa_loops fa_loops_portable = {"portable", always, prefix, row, bound, dot, dot4, encode, rotate};
 
 /* Best first. */
 static const fa_loops *const paths[] = {

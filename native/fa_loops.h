@@ -42,6 +42,8 @@ typedef struct {
     /* FA_LANES sums of x[i] * q[i]; four of them share x, the q being `stride` apart */
     double (*dot)(const float *x, const float *q, size_t n);
     void (*dot4)(const float *x, const float *q, size_t stride, size_t n, double out[4]);
+    /* Two planes of codes for n numbers (a multiple of 8); returns the sum of squares of what they miss. */
+    double (*encode)(const float *values, size_t n, int8_t *high, int8_t *low, float *step);
     /* out[j] = sum of basis[j * columns + i] * q[i] in floats; columns a multiple of 64 */
     void (*rotate)(const float *basis, const float *q, size_t columns, float *out);
 } fa_loops;
@@ -110,6 +112,52 @@ FA_INLINE void fa_rotate_body(const float *basis, const float *q, size_t columns
         }
         out[j] = lanes[0];
     }
+}
+
+FA_INLINE float fa_step_body(const float *values, size_t n)
+{
+    float lanes[FA_LANES] = {0.0f};
+    for (size_t i = 0; i < n; i += FA_LANES) {
+        for (size_t lane = 0; lane < FA_LANES; lane++) {
+            const float x = values[i + lane];
+            const float size = x < 0.0f ? -x : x;
+            lanes[lane] = size > lanes[lane] ? size : lanes[lane];
+        }
+    }
+    float largest = 0.0f;
+    for (size_t lane = 0; lane < FA_LANES; lane++) {
+        largest = lanes[lane] > largest ? lanes[lane] : largest;
+    }
+    return largest / (127.0f * 254.0f);
+}
+
+/* NaN becomes -127, half goes away from 0: whatever is chosen, the sum measures what it misses. */
+FA_INLINE double fa_nearest_code(double x)
+{
+    double within = x > -127.0 ? x : -127.0;
+    within = within < 127.0 ? within : 127.0;
+    return (double)(int32_t)(within + (within < 0.0 ? -0.5 : 0.5));
+}
+
+FA_INLINE double fa_encode_body(const float *values, size_t n, int8_t *high, int8_t *low, float *step)
+{
+    const float s = fa_step_body(values, n);
+    const double inverse = s > 0.0f ? 1.0 / (double)s : 0.0;
+    double lanes[FA_LANES] = {0.0};
+    *step = s;
+    for (size_t i = 0; i < n; i += FA_LANES) {
+        for (size_t lane = 0; lane < FA_LANES; lane++) {
+            const double x = (double)values[i + lane];
+            const double exactly = x * inverse;
+            const double h = fa_nearest_code(exactly * (1.0 / 254.0));
+            const double l = fa_nearest_code(exactly - 254.0 * h);
+            const double off = x - (double)s * (254.0 * h + l);
+            high[i + lane] = (int8_t)h;
+            low[i + lane] = (int8_t)l;
+            lanes[lane] += off * off;
+        }
+    }
+    return fa_sum_lanes(lanes);
 }
 
 #endif /* FA_CDEF_SKIP */

@@ -147,8 +147,13 @@ AVX2 static void rotate_avx2(const float *basis, const float *q, size_t columns,
     fa_rotate_body(basis, q, columns, out);
 }
 
-const fa_loops fa_loops_avx2 = {"avx2",     has_avx2, prefix_avx2, row_avx2,
-                              bound_avx2, dot_avx2, dot4_avx2,   rotate_avx2};
+AVX2 static double encode_avx2(const float *values, size_t n, int8_t *high, int8_t *low, float *step)
+{
+    return fa_encode_body(values, n, high, low, step);
+}
+
+const fa_loops fa_loops_avx2 = {"avx2",    has_avx2,  prefix_avx2, row_avx2,   bound_avx2,
+                                dot_avx2, dot4_avx2, encode_avx2, rotate_avx2};
 
 /* ---- AVX-512 VNNI multiplies unsigned by signed: the query's codes get 128 added, and the row's bias,
  * -128 times the sum of its codes, takes that back. */
@@ -264,6 +269,39 @@ VNNI static void dot4_vnni(const float *x, const float *q, size_t stride, size_t
     }
 }
 
+VNNI static inline __m512d nearest_code(__m512d x)
+{
+    const __m512d within =
+        _mm512_min_pd(_mm512_max_pd(x, _mm512_set1_pd(-127.0)), _mm512_set1_pd(127.0));
+    const __mmask8 negative = _mm512_cmp_pd_mask(within, _mm512_setzero_pd(), _CMP_LT_OQ);
+    const __m512d half = _mm512_mask_blend_pd(negative, _mm512_set1_pd(0.5), _mm512_set1_pd(-0.5));
+    return _mm512_roundscale_pd(_mm512_add_pd(within, half), _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+}
+
+VNNI static double encode_vnni(const float *values, size_t n, int8_t *high, int8_t *low, float *step)
+{
+    const float s = fa_step_body(values, n);
+    const __m512d inverse = _mm512_set1_pd(s > 0.0f ? 1.0 / (double)s : 0.0);
+    const __m512d size = _mm512_set1_pd((double)s);
+    const __m512d ratio = _mm512_set1_pd(254.0);
+    __m512d sum = _mm512_setzero_pd();
+    *step = s;
+    for (size_t i = 0; i < n; i += FA_LANES) {
+        const __m512d x = doubles8(values + i);
+        const __m512d exactly = _mm512_mul_pd(x, inverse);
+        const __m512d h = nearest_code(_mm512_mul_pd(exactly, _mm512_set1_pd(1.0 / 254.0)));
+        const __m512d coarse = _mm512_mul_pd(ratio, h);
+        const __m512d l = nearest_code(_mm512_sub_pd(exactly, coarse));
+        const __m512d off = _mm512_sub_pd(x, _mm512_mul_pd(size, _mm512_add_pd(coarse, l)));
+        sum = _mm512_add_pd(sum, _mm512_mul_pd(off, off));
+        _mm_storel_epi64((__m128i *)(void *)(high + i), _mm256_cvtepi32_epi8(_mm512_cvttpd_epi32(h)));
+        _mm_storel_epi64((__m128i *)(void *)(low + i), _mm256_cvtepi32_epi8(_mm512_cvttpd_epi32(l)));
+    }
+    double lanes[FA_LANES];
+    _mm512_storeu_pd(lanes, sum);
+    return fa_sum_lanes(lanes);
+}
+
 /* The 64 float lanes of fa_rotate_body as four registers, two rows of the basis at a time. */
 VNNI static inline float finish_lanes(__m512 a, __m512 b, __m512 c, __m512 d)
 {
@@ -299,7 +337,7 @@ VNNI static void rotate_vnni(const float *basis, const float *q, size_t columns,
     }
 }
 
-const fa_loops fa_loops_avx512vnni = {"avx512vnni", has_vnni, prefix_vnni, row_vnni,
-                                    bound_vnni,   dot_vnni, dot4_vnni,   rotate_vnni};
+const fa_loops fa_loops_avx512vnni = {"avx512vnni", has_vnni,  prefix_vnni, row_vnni,   bound_vnni,
+                                      dot_vnni,     dot4_vnni, encode_vnni, rotate_vnni};
 
 #endif

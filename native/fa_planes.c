@@ -24,18 +24,23 @@ size_t fa_planes_scratch(size_t rows, size_t columns)
     return s.columns * (FA_PREFIX * (sizeof(double) + sizeof(float)) + TOGETHER * sizeof(float)) + 64;
 }
 
+static int has_columns(const fa_index *x, size_t r)
+{
+    const int32_t first = x->valid[2 * r];
+    return first >= 0 && x->valid[2 * r + 1] > first && (size_t)first < x->columns;
+}
+
 /* Row r divided by its norm, 0 outside its valid columns; returns the norm, 0 if it has none, NaN or
  * infinity if it holds such. Divided by the norm in double, so that no norm is too large or small. */
 static double unit_row(const fa_index *x, size_t r, size_t padded, float *out)
 {
     memset(out, 0, padded * sizeof *out);
-    const int32_t first = x->valid[2 * r];
-    const int32_t last = x->valid[2 * r + 1];
-    if (first < 0 || last <= first || (size_t)first >= x->columns) {
+    if (!has_columns(x, r)) {
         return 0.0;
     }
-    const size_t begin = (size_t)first;
-    const size_t end = (size_t)last < x->columns ? (size_t)last : x->columns;
+    const size_t begin = (size_t)x->valid[2 * r];
+    const size_t last = (size_t)x->valid[2 * r + 1];
+    const size_t end = last < x->columns ? last : x->columns;
     const float *row = x->matrix + r * x->stride;
     const double norm = sqrt(fa_dot_body(row + begin, row + begin, end - begin));
     if (!(norm > 0.0) || !isfinite(norm)) {
@@ -207,7 +212,7 @@ static void write_row(const fa_index *x, size_t r, double norm, const float *uni
            &error, &sum);
     x->bias[s.rows + r] = -128 * sum;
     bounds[4 * s.rows] = fa_up(error);
-    bounds[5 * s.rows] = fa_up(norm);
+    bounds[5 * s.rows] = fmaxf(fa_up(norm * (1.0 + 0x1p-20)), 0x1p-60f);
     double energy = 0.0;
     for (size_t step = 0; step < s.steps; step++) {
         x->energy[step * s.rows + r] = (float)energy;
@@ -234,6 +239,9 @@ int fa_planes_build(const fa_index *x, void *scratch, size_t scratch_bytes)
     memset(x->bounds, 0, FA_BOUNDS * s.rows * sizeof *x->bounds);
     memset(x->energy, 0, s.steps * s.rows * sizeof *x->energy);
     find_basis(x, &w, s.columns);
+    for (size_t r = x->rows; r < s.rows; r++) {
+        x->bounds[5 * s.rows + r] = -INFINITY;
+    }
     for (size_t r = 0; r < x->rows; r++) {
         const double norm = unit_row(x, r, s.columns, w.samples);
         if (norm > 0.0 && isfinite(norm)) {
@@ -241,7 +249,7 @@ int fa_planes_build(const fa_index *x, void *scratch, size_t scratch_bytes)
         } else { /* never pruned: the exact scan knows what to do with it */
             x->bounds[s.rows + r] = 1e30f;
             x->bounds[4 * s.rows + r] = 1e30f;
-            x->bounds[5 * s.rows + r] = INFINITY;
+            x->bounds[5 * s.rows + r] = has_columns(x, r) ? INFINITY : -INFINITY;
         }
     }
     return FA_OK;

@@ -161,38 +161,6 @@ static void exact(search *s, size_t r)
 
 /* ---- bounds ---- */
 
-/* Half is rounded away from 0, NaN to -127: whatever is chosen, `missed` measures it. */
-static int32_t nearest_code(double x)
-{
-    const double within = x > 127.0 ? 127.0 : x > -127.0 ? x : -127.0;
-    return (int32_t)(within + (within < 0.0 ? -0.5 : 0.5));
-}
-
-/* Two planes of codes for n numbers; returns the step and the norm of what they miss. */
-static double encode(const float *values, size_t n, int8_t *high, int8_t *low, double *missed)
-{
-    double largest = 0.0;
-    for (size_t i = 0; i < n; i++) {
-        const double size = fabs((double)values[i]);
-        largest = size > largest ? size : largest;
-    }
-    const float coarse = (float)(largest / 127.0);
-    const float step = (float)((double)coarse / 254.0);
-    double square = 0.0;
-    const double inverse = step > 0.0f ? 1.0 / (double)step : 0.0;
-    for (size_t i = 0; i < n; i++) {
-        const double exactly = (double)values[i] * inverse;
-        const int32_t h = nearest_code(exactly / 254.0);
-        const int32_t l = nearest_code(exactly - 254.0 * h);
-        high[i] = (int8_t)h;
-        low[i] = (int8_t)l;
-        const double off = (double)values[i] - (double)step * (double)(254 * h + l);
-        square += off * off;
-    }
-    *missed = sqrt(square) * (1.0 + 0x1p-30);
-    return (double)step;
-}
-
 /* What float arithmetic may add: see "Rounding" in the proof. */
 #define ROUNDING 0x1p-19
 
@@ -202,8 +170,8 @@ static void prepare_prefix(const search *s, question *q)
     const double defect = s->index->numbers[0];
     float p[FA_PREFIX];
     s->loops->rotate(s->index->basis, q->unit, columns, p);
-    double missed;
-    const double step = encode(p, FA_PREFIX, q->codes, q->codes + FA_PREFIX, &missed);
+    const double missed =
+        sqrt(s->loops->encode(p, FA_PREFIX, q->codes, q->codes + FA_PREFIX, &q->prefix.step)) * (1.0 + 0x1p-30);
     double square = 0.0;
     for (size_t j = 0; j < FA_PREFIX; j++) {
         square += (double)p[j] * (double)p[j];
@@ -213,7 +181,6 @@ static void prepare_prefix(const search *s, question *q)
     const double turning = 8.0 * adds * 0x1p-24 * (1.0 + defect) * 1.01 + 0x1p-100;
     const double least = norm * (1.0 - 0x1p-29) > turning ? norm * (1.0 - 0x1p-29) - turning : 0.0;
     const double rest = 1.0 + 0x1p-22 - least * least * (1.0 - defect);
-    q->prefix.step = (float)step;
     q->prefix.size = fa_up(norm + missed + 1e-20);
     q->prefix.rest = fa_up(sqrt(rest > 0.0 ? rest : 0.0));
     q->prefix.slack = fa_up((1.0 + defect + 0x1p-20) * (missed + turning) +
@@ -224,9 +191,8 @@ static void prepare_full(const search *s, question *q)
 {
     const size_t columns = s->shape.columns;
     int8_t *codes = q->codes + 2 * FA_PREFIX;
-    double missed;
-    const double step = encode(q->unit, columns, codes, codes + columns, &missed);
-    q->full.step = (float)step;
+    const double missed =
+        sqrt(s->loops->encode(q->unit, columns, codes, codes + columns, &q->full.step)) * (1.0 + 0x1p-30);
     q->full.size = fa_up(1.0 + 0x1p-20 + missed);
     q->full.slack = fa_up((1.0 + 0x1p-20) * missed + ROUNDING);
     q->full_ready = 1;
@@ -466,8 +432,9 @@ static double set_question(const search *s, question *q, const float *original, 
     memset(q->unit, 0, s->shape.columns * sizeof *q->unit);
     const double norm = sqrt(s->loops->dot(original + s->lo, original + s->lo, s->hi - s->lo));
     if (norm > 0.0 && isfinite(norm)) {
+        const double inverse = 1.0 / norm;
         for (size_t i = s->lo; i < s->hi; i++) {
-            q->unit[i] = (float)((double)original[i] / norm);
+            q->unit[i] = (float)((double)original[i] * inverse);
         }
         prepare_prefix(s, q);
     }
@@ -603,18 +570,6 @@ int fa_search(const fa_index *x, const float *queries, size_t queries_length, si
 
 /* ---- inner products: many questions, each with its own list ---- */
 
-/* Norms as weights; kept from 0, so that weights times bounds stay normal numbers. */
-static void weigh_by_norm(search *s)
-{
-    const float *norm = s->index->bounds + 5 * s->shape.rows;
-    for (size_t r = 0; r < s->shape.rows; r++) {
-        size_t begin, end;
-        const float up = norm[r] * (1.0f + 0x1p-20f);
-        const int ranks = r < s->index->rows && row_range(s, r, &begin, &end);
-        s->weight[r] = !ranks ? -INFINITY : up > 0x1p-60f ? up : 0x1p-60f;
-    }
-}
-
 /* The questions q[0 .. n) of one tile, each as a search of its own. */
 static void search_tile(const search *all, size_t n, const double *norms, fa_hit *hits, size_t *counts,
                         fa_work *work)
@@ -664,7 +619,7 @@ int fa_search_products(const fa_index *x, const float *queries, size_t queries_l
     }
     s.k = k;
     fa_work done = {0, 0, 0};
-    weigh_by_norm(&s);
+    s.weight = x->bounds + 5 * s.shape.rows;
     for (size_t first = 0; first < count; first += TILE) {
         const size_t n = count - first < TILE ? count - first : TILE;
         double norms[TILE];

@@ -26,7 +26,8 @@
  * prefix   P x FA_PREFIX: the codes of V x, x the row divided by its norm, as [P/16][FA_PREFIX/4][16][4]
  * full     rows x C: the codes of x
  * bias     2 x P: -128 times the sum of a row's codes, prefix then full
- * bounds   FA_BOUNDS x P: prefix scale, error and rest; full scale and error; norm of the row
+ * bounds   FA_BOUNDS x P: prefix scale, error and rest; full scale and error; norm of the row, rounded
+ *          up (minus infinity for rows without valid columns and padding: they never rank)
  * energy   (C / FA_ENERGY_STEP + 1) x P: share of the row's sum of squares before that column
  * numbers  FA_NUMBERS: defect of the basis ||V V' - 1||, error of projecting a row, 0, 0
  */
