@@ -5,14 +5,14 @@
 
 #define ROWS FA_ROWS_A_BLOCK
 
-static void prefix(const int8_t *rows, const int32_t *bias, size_t blocks, fa_codes q, int32_t *sums)
+static void prefix(const int8_t *codes, const int32_t *bias, size_t blocks, fa_codes q, int32_t *sums)
 {
     (void)bias; /* only instructions that multiply unsigned by signed need it */
     for (size_t b = 0; b < blocks; b++) {
         int32_t high[ROWS] = {0};
         int32_t low[ROWS] = {0};
         for (size_t j = 0; j < FA_PREFIX; j += 4) {
-            const int8_t *four = rows + b * ROWS * FA_PREFIX + j * ROWS;
+            const int8_t *four = codes + b * ROWS * FA_PREFIX + j * ROWS;
             for (size_t r = 0; r < ROWS; r++) {
                 for (size_t c = 0; c < 4; c++) {
                     high[r] += four[4 * r + c] * q.high[j + c];
@@ -26,22 +26,26 @@ static void prefix(const int8_t *rows, const int32_t *bias, size_t blocks, fa_co
     }
 }
 
-static double row(const int8_t *codes, int32_t bias, size_t columns, fa_codes q)
+static void rows(const int8_t *full, size_t columns, const int32_t *bias, const int32_t *which, size_t n,
+                 fa_codes q, double *sums)
 {
-    int32_t high = 0;
-    int32_t low = 0;
     (void)bias;
-    for (size_t i = 0; i < columns; i++) {
-        high += codes[i] * q.high[i];
-        low += codes[i] * q.low[i];
+    for (size_t r = 0; r < n; r++) {
+        const int8_t *codes = full + (size_t)which[r] * columns;
+        int32_t high = 0;
+        int32_t low = 0;
+        for (size_t i = 0; i < columns; i++) {
+            high += codes[i] * q.high[i];
+            low += codes[i] * q.low[i];
+        }
+        sums[r] = 254.0 * (double)high + (double)low;
     }
-    return 254.0 * (double)high + (double)low;
 }
 
 static void bound(const int32_t *sums, const float *scale, const float *error, const float *rest,
-                  const float *weight, fa_line q, size_t rows, float *best)
+                  const float *weight, fa_line q, size_t n, float *best)
 {
-    fa_bound_body(sums, scale, error, rest, weight, q, rows, best);
+    fa_bound_body(sums, scale, error, rest, weight, q, n, best);
 }
 
 static double dot(const float *x, const float *q, size_t n)
@@ -71,7 +75,7 @@ static int always(void)
     return 1;
 }
 
-const fa_loops fa_loops_portable = {"portable", always, prefix, row, bound, dot, dot4, encode, rotate};
+const fa_loops fa_loops_portable = {"portable", always, prefix, rows, bound, dot, dot4, encode, rotate};
 
 /* Best first. */
 static const fa_loops *const paths[] = {

@@ -34,8 +34,9 @@ typedef struct {
     int (*available)(void);
     /* sums[i] = 254 * high.a + low.a for 16 * blocks rows of interleaved prefix codes */
     void (*prefix)(const int8_t *rows, const int32_t *bias, size_t blocks, fa_codes q, int32_t *sums);
-    /* the same for one row of `columns` codes (a multiple of 64), as a double */
-    double (*row)(const int8_t *row, int32_t bias, size_t columns, fa_codes q);
+    /* the same for the n rows which[i] of `columns` codes each (a multiple of 64), as doubles */
+    void (*rows)(const int8_t *full, size_t columns, const int32_t *bias, const int32_t *which, size_t n,
+                 fa_codes q, double *sums);
     /* best[i] = max(best[i], weight[i] * max(bound, tiny) - penalty) */
     void (*bound)(const int32_t *sums, const float *scale, const float *error, const float *rest,
                   const float *weight, fa_line q, size_t rows, float *best);

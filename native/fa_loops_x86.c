@@ -71,20 +71,24 @@ AVX2 static int32_t sum_avx2(__m256i v)
     return _mm_cvtsi128_si32(s);
 }
 
-AVX2 static double row_avx2(const int8_t *codes, int32_t bias, size_t columns, fa_codes q)
+AVX2 static void rows_avx2(const int8_t *full, size_t columns, const int32_t *bias, const int32_t *which,
+                           size_t n, fa_codes q, double *sums)
 {
     (void)bias;
-    __m256i high = _mm256_setzero_si256();
-    __m256i low = _mm256_setzero_si256();
-    for (size_t i = 0; i < columns; i += 32) {
-        const __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)(codes + i));
-        const __m256i size = _mm256_abs_epi8(a);
-        const __m256i qh = _mm256_loadu_si256((const __m256i *)(const void *)(q.high + i));
-        const __m256i ql = _mm256_loadu_si256((const __m256i *)(const void *)(q.low + i));
-        high = _mm256_add_epi32(high, products(size, a, qh));
-        low = _mm256_add_epi32(low, products(size, a, ql));
+    for (size_t r = 0; r < n; r++) {
+        const int8_t *codes = full + (size_t)which[r] * columns;
+        __m256i high = _mm256_setzero_si256();
+        __m256i low = _mm256_setzero_si256();
+        for (size_t i = 0; i < columns; i += 32) {
+            const __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)(codes + i));
+            const __m256i size = _mm256_abs_epi8(a);
+            const __m256i qh = _mm256_loadu_si256((const __m256i *)(const void *)(q.high + i));
+            const __m256i ql = _mm256_loadu_si256((const __m256i *)(const void *)(q.low + i));
+            high = _mm256_add_epi32(high, products(size, a, qh));
+            low = _mm256_add_epi32(low, products(size, a, ql));
+        }
+        sums[r] = 254.0 * (double)sum_avx2(high) + (double)sum_avx2(low);
     }
-    return 254.0 * (double)sum_avx2(high) + (double)sum_avx2(low);
 }
 
 AVX2 static void bound_avx2(const int32_t *sums, const float *scale, const float *error,
@@ -152,7 +156,7 @@ AVX2 static double encode_avx2(const float *values, size_t n, int8_t *high, int8
     return fa_encode_body(values, n, high, low, step);
 }
 
-const fa_loops fa_loops_avx2 = {"avx2",    has_avx2,  prefix_avx2, row_avx2,   bound_avx2,
+const fa_loops fa_loops_avx2 = {"avx2",    has_avx2,  prefix_avx2, rows_avx2,  bound_avx2,
                                 dot_avx2, dot4_avx2, encode_avx2, rotate_avx2};
 
 /* ---- AVX-512 VNNI multiplies unsigned by signed: the query's codes get 128 added, and the row's bias,
@@ -206,18 +210,51 @@ VNNI static void prefix_vnni(const int8_t *rows, const int32_t *bias, size_t blo
     }
 }
 
-VNNI static double row_vnni(const int8_t *codes, int32_t bias, size_t columns, fa_codes q)
+/* The sums of four registers as four numbers. */
+VNNI static inline __m128i sum_four(const __m512i *a)
 {
-    __m512i high = _mm512_setzero_si512();
-    __m512i low = _mm512_setzero_si512();
-    for (size_t i = 0; i < columns; i += 64) {
-        const __m512i a = load(codes + i);
-        high = _mm512_dpbusd_epi32(high, lift(load(q.high + i)), a);
-        low = _mm512_dpbusd_epi32(low, lift(load(q.low + i)), a);
+    const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a[0], a[1]), _mm512_unpackhi_epi32(a[0], a[1]));
+    const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(a[2], a[3]), _mm512_unpackhi_epi32(a[2], a[3]));
+    const __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
+/* Four rows at a time share the query's codes; the next four are on their way meanwhile. */
+VNNI static void rows_vnni(const int8_t *full, size_t columns, const int32_t *bias, const int32_t *which,
+                           size_t n, fa_codes q, double *sums)
+{
+    for (size_t r = 0; r < n; r += 4) {
+        const int8_t *codes[4], *next[4];
+        int32_t back[4];
+        double out[4];
+        __m512i high[4], low[4];
+        for (size_t i = 0; i < 4; i++) {
+            const int32_t row = which[r + i < n ? r + i : r];
+            codes[i] = full + (size_t)row * columns;
+            next[i] = full + (size_t)which[r + 4 + i < n ? r + 4 + i : r] * columns;
+            back[i] = bias[row];
+            high[i] = _mm512_setzero_si512();
+            low[i] = _mm512_setzero_si512();
+        }
+        for (size_t c = 0; c < columns; c += 64) {
+            const __m512i qh = lift(load(q.high + c));
+            const __m512i ql = lift(load(q.low + c));
+            for (size_t i = 0; i < 4; i++) {
+                const __m512i a = load(codes[i] + c);
+                high[i] = _mm512_dpbusd_epi32(high[i], qh, a);
+                low[i] = _mm512_dpbusd_epi32(low[i], ql, a);
+                _mm_prefetch((const char *)next[i] + c, _MM_HINT_T0);
+            }
+        }
+        const __m128i taken = _mm_loadu_si128((const __m128i *)(const void *)back);
+        const __m256d h = _mm256_cvtepi32_pd(_mm_add_epi32(sum_four(high), taken));
+        const __m256d l = _mm256_cvtepi32_pd(_mm_add_epi32(sum_four(low), taken));
+        _mm256_storeu_pd(out, _mm256_add_pd(_mm256_mul_pd(h, _mm256_set1_pd(254.0)), l));
+        for (size_t i = 0; i < 4 && r + i < n; i++) {
+            sums[r + i] = out[i];
+        }
     }
-    const int32_t h = (int32_t)((uint32_t)_mm512_reduce_add_epi32(high) + (uint32_t)bias);
-    const int32_t l = (int32_t)((uint32_t)_mm512_reduce_add_epi32(low) + (uint32_t)bias);
-    return 254.0 * (double)h + (double)l;
 }
 
 VNNI static void bound_vnni(const int32_t *sums, const float *scale, const float *error,
@@ -337,7 +374,7 @@ VNNI static void rotate_vnni(const float *basis, const float *q, size_t columns,
     }
 }
 
-const fa_loops fa_loops_avx512vnni = {"avx512vnni", has_vnni,  prefix_vnni, row_vnni,   bound_vnni,
+const fa_loops fa_loops_avx512vnni = {"avx512vnni", has_vnni,  prefix_vnni, rows_vnni,  bound_vnni,
                                       dot_vnni,     dot4_vnni, encode_vnni, rotate_vnni};
 
 #endif

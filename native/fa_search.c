@@ -2,7 +2,11 @@
 #include "fa_index.h"
 #include "fa_loops.h"
 
-enum { CHUNK = 2048, TILE = 8 }; /* rows whose prefix codes stay in cache; queries searched together */
+enum {
+    CHUNK = 2048, /* rows whose prefix codes stay in cache */
+    BATCH = 64,   /* rows whose full codes do */
+    TILE = 8      /* queries searched together */
+};
 
 /* One query row, ready. */
 typedef struct {
@@ -86,7 +90,7 @@ static void exact_product(search *s, size_t r, size_t begin, size_t end)
     }
 }
 
-static double full_bound(search *s, size_t r, question *q);
+static void full_bounds(const search *s, const int32_t *which, size_t n, question *q, double *bounds);
 
 /* The ranking of a row for question v, if it has one; equal ones belong to the first question. */
 static void score_question(const search *s, const float *row, size_t begin, size_t end, double row_energy,
@@ -128,7 +132,7 @@ static void exact_cosine(search *s, size_t r, size_t begin, size_t end)
         /* The most promising question first; those whose bound is then too low cannot matter. */
         size_t first = 0;
         for (size_t v = 0; v < s->count; v++) {
-            s->promise[v] = full_bound(s, r, &s->questions[v]);
+            full_bounds(s, &best.row, 1, &s->questions[v], &s->promise[v]);
             first = s->promise[v] > s->promise[first] ? v : first;
         }
         const double least = (double)threshold(s);
@@ -198,24 +202,31 @@ static void prepare_full(const search *s, question *q)
     q->full_ready = 1;
 }
 
-/* The bound of one row by its full codes, in double. */
-static double full_bound(search *s, size_t r, question *q)
+/* The bounds of n <= BATCH rows by their full codes for one question, in double. */
+static void full_bounds(const search *s, const int32_t *which, size_t n, question *q, double *bounds)
 {
+    const fa_index *x = s->index;
     const size_t columns = s->shape.columns;
     const size_t rows = s->shape.rows;
+    const float *scale = x->bounds + 3 * rows;
+    const float *error = x->bounds + 4 * rows;
     if (!q->full_ready) {
         prepare_full(s, q);
     }
     const int8_t *codes = q->codes + 2 * FA_PREFIX;
-    const double sum = s->loops->row(s->index->full + r * columns, s->index->bias[rows + r], columns,
-                                    (fa_codes){codes, codes + columns});
-    const float *bounds = s->index->bounds + r;
-    const double tiny = 0x1p-60;
-    double bound = sum * ((double)bounds[3 * rows] * (double)q->full.step) +
-                   (double)bounds[4 * rows] * (double)q->full.size + (double)q->full.slack;
-    bound = bound > tiny ? bound : tiny;
-    bound = (double)s->weight[r] * bound - (double)q->prefix.penalty;
-    return bound == bound ? bound : INFINITY;
+    double sums[BATCH];
+    s->loops->rows(x->full, columns, x->bias + rows, which, n, (fa_codes){codes, codes + columns}, sums);
+    const double step = (double)q->full.step;
+    const double size = (double)q->full.size;
+    const double slack = (double)q->full.slack;
+    const double penalty = (double)q->prefix.penalty;
+    for (size_t i = 0; i < n; i++) {
+        const int32_t r = which[i];
+        double bound = sums[i] * ((double)scale[r] * step) + (double)error[r] * size + slack;
+        bound = bound > 0x1p-60 ? bound : 0x1p-60;
+        bound = (double)s->weight[r] * bound - penalty;
+        bounds[i] = bound == bound ? bound : INFINITY;
+    }
 }
 
 /* Step 1: the bound of every row by its prefix, for rows begin .. end (whole groups). */
@@ -306,7 +317,7 @@ static void score_seeds(search *s)
 /* Step 3: sharpen the bounds that reach the threshold by the full codes; keep those that still do. */
 static size_t sharpen(search *s)
 {
-    size_t n = 0;
+    size_t waiting = 0;
     const float least = threshold(s);
     const size_t blocks = s->shape.rows / FA_ROWS_A_BLOCK;
     for (size_t b = 0; b < blocks; b++) {
@@ -314,23 +325,35 @@ static size_t sharpen(search *s)
             continue;
         }
         for (size_t r = b * FA_ROWS_A_BLOCK; r < (b + 1) * FA_ROWS_A_BLOCK && r < s->index->rows; r++) {
-            if (s->best[r] < least || s->best[r] == -INFINITY) {
-                continue;
-            }
-            s->work.int8_rows++;
-            double bound = -INFINITY;
-            for (size_t v = 0; v < s->count; v++) {
-                const double one = full_bound(s, r, &s->questions[v]);
-                bound = one > bound ? one : bound;
-            }
-            const float rounded = bound < 3e38 ? (float)(bound + fabs(bound) * 0x1p-22) : INFINITY;
-            s->best[r] = rounded < s->best[r] ? rounded : s->best[r];
-            if (!(s->best[r] < least)) {
-                s->order[n++] = (int32_t)r;
+            if (!(s->best[r] < least) && s->best[r] != -INFINITY) {
+                s->order[waiting++] = (int32_t)r;
             }
         }
     }
-    return n;
+    size_t kept = 0;
+    for (size_t first = 0; first < waiting; first += BATCH) {
+        const size_t n = waiting - first < BATCH ? waiting - first : BATCH;
+        int32_t which[BATCH];
+        double most[BATCH], one[BATCH];
+        memcpy(which, s->order + first, n * sizeof *which);
+        full_bounds(s, which, n, &s->questions[0], most);
+        for (size_t v = 1; v < s->count; v++) {
+            full_bounds(s, which, n, &s->questions[v], one);
+            for (size_t i = 0; i < n; i++) {
+                most[i] = one[i] > most[i] ? one[i] : most[i];
+            }
+        }
+        for (size_t i = 0; i < n; i++) {
+            float *best = &s->best[which[i]];
+            const float rounded = most[i] < 3e38 ? (float)(most[i] + fabs(most[i]) * 0x1p-22) : INFINITY;
+            *best = rounded < *best ? rounded : *best;
+            if (!(*best < least)) {
+                s->order[kept++] = which[i];
+            }
+        }
+    }
+    s->work.int8_rows += waiting;
+    return kept;
 }
 
 /* Steps 2 to 4: from bounds to hits. */
