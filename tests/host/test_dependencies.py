@@ -13,6 +13,7 @@ CORE = [
     "align", "explain", "decide", "identify", "mixtures", "naming", "quality", "preprocess",
     "scatter", "formats", "hazards",
     "library_file", "library_encode", "library_sources", "library_readers", "substance_names",
+    "plausible",
 ]  # fmt: skip
 IMPURE = {
     "socket", "os", "time", "datetime", "sqlite3", "pathlib", "subprocess", "threading", "asyncio",

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fieldassay import calibration, config, formats, identify, library_build
+from fieldassay import calibration, config, formats, identify, library_build, plausible
 from fieldassay.errors import FormatError
 from fieldassay.hazards.cards import Cards, load_cards
 from fieldassay.library import Library
@@ -116,14 +116,7 @@ def identify_file(
         FormatError: the file cannot be read or its spectrum not be compared.
     """
     spectrum = formats.read(read_bytes(path), path.name)
-    kind = spectrum.meta.get("technique", "raman")
-    if kind != "raman":
-        stated = spectrum.meta.get("data_type", kind)
-        raise FormatError(
-            "not_raman",
-            f"The file says it is not a Raman spectrum ({stated[:60]}).",
-            "Compare Raman spectra with the Raman library; correct the data type if it is wrong.",
-        )
+    plausible.require_raman(spectrum)
     excitation = _excitation_nm(spectrum, excitation_nm)
     spectrum = calibration.to_wavenumber(spectrum, excitation)
     context = identify.Context(excitation_nm=excitation)

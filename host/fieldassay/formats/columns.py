@@ -35,6 +35,11 @@ _WAVELENGTH_WORDS = (
     "longituddeonda", "длинаволны", "波长",
 )  # fmt: skip
 _NM_ALONE = re.compile(r"(^|[^a-z])nm($|[^a-z])")
+_NOT_SCATTERED = {
+    "transmi": "transmittance", "transmissi": "transmittance", "durchlässig": "transmittance",
+    "%t": "transmittance", "absorb": "absorbance", "absorption": "absorbance",
+    "extinktion": "absorbance", "reflect": "reflectance", "kubelka": "reflectance",
+}  # fmt: skip
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
 
 
@@ -108,6 +113,15 @@ def technique(text: str) -> str | None:
     if "infrared" in lower or re.search(r"\bft-?ir\b|\bir\b", lower):
         return "infrared"
     return "other" if _OTHER_TECHNIQUES.search(lower) else None
+
+
+def not_scattered(label: str) -> str | None:
+    """`transmittance`, `absorbance` or `reflectance` where an intensity label names one."""
+    lower = label.lower()
+    for word, quantity in _NOT_SCATTERED.items():
+        if word in lower:
+            return quantity
+    return None
 
 
 def not_optical(label: str) -> FormatError:

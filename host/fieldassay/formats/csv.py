@@ -22,6 +22,8 @@ from fieldassay.formats.columns import (
     axis_unit,
     check_points,
     facts,
+    not_optical,
+    not_scattered,
     number,
     split_lines,
     technique,
@@ -44,6 +46,9 @@ _INTENSITY = (
     re.compile(r"^raw|^spectrum|^y$|raman(?!.?shift)"),
 )
 _NEVER = re.compile(r"dark(?!.?subtracted)|reference|^noise|%|absorb|irradiance|background|^time")
+_NOT_OPTICAL = re.compile(
+    r"energy|\(m?ev\)|hz\b|frequency|2.?theta|m/z|^time|\bppm\b|minutes|seconds"
+)
 _NOISE = re.compile(r"^(noise|sigma|standard.deviation)")
 
 
@@ -95,6 +100,9 @@ def read(data: bytes) -> Spectrum:
         meta["technique"] = kind
     if table.names:
         meta["y_column"] = table.names[y_column][:80]
+        quantity = not_scattered(table.names[y_column])
+        if quantity:
+            meta["y_quantity"] = quantity
     return assemble(x[keep] * scale, y[keep], unit, meta, noise)
 
 
@@ -243,6 +251,8 @@ def _x_column(names: list[str], columns: Floats) -> tuple[int, AxisUnit, float, 
     """
     if not names:
         return 0, *_bare_unit(columns[:, 0])
+    if axis_unit(names[0]) is None and _NOT_OPTICAL.search(names[0].lower()):
+        raise not_optical(names[0])
     found: list[tuple[int, int, AxisUnit, float]] = []
     for index, name in enumerate(names):
         unit = axis_unit(name)
@@ -272,6 +282,8 @@ def _y_columns(names: list[str], columns: Floats, x_column: int) -> tuple[int, i
     lower = [name.lower() for name in names] or [""] * width
     noise = next((i for i in usable if _NOISE.search(lower[i])), None)
     candidates = [i for i in usable if not _NEVER.search(lower[i]) and axis_unit(lower[i]) is None]
+    if not candidates:  # read, so that whoever asks for scattered light can be told what it is
+        candidates = [i for i in usable if not_scattered(lower[i])]
     for pattern in _INTENSITY:
         matching = [i for i in candidates if pattern.search(lower[i])]
         if len(matching) == 1:

@@ -23,6 +23,7 @@ from fieldassay.formats.columns import (
     damaged,
     facts,
     not_optical,
+    not_scattered,
     number,
     split_lines,
     technique,
@@ -177,6 +178,9 @@ def _spectrum(block: Block) -> Spectrum:
     kind = technique(data_type)
     if kind:
         meta["technique"] = kind
+    quantity = not_scattered(block.get("YUNITS"))
+    if quantity:
+        meta["y_quantity"] = quantity
     return assemble(x * unit[1], y, unit[0], meta)
 
 

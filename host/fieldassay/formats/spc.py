@@ -43,6 +43,7 @@ _X_TYPES: dict[int, tuple[AxisUnit, float]] = {
     22: ("px", 1.0),
 }
 _X_NAMES = {0: "arbitrary", 4: "seconds", 5: "minutes", 9: "m/z", 14: "electron volts", 23: "ms"}
+_NOT_SCATTERED = {2: "absorbance", 3: "reflectance", 128: "transmittance", 129: "reflectance"}
 # Experiment types: 4 and 5 are FT-IR and NIR, 9 mass, 10 NMR, 11 Raman; 0 says nothing.
 _TECHNIQUES = {4: "infrared", 5: "infrared", 9: "other", 10: "other", 11: "raman"}
 
@@ -59,6 +60,7 @@ class _Header:
     subfiles: int
     x_type: int
     experiment: int
+    y_type: int
     comment: str
     labels: str
     log_offset: int
@@ -103,6 +105,9 @@ def read(data: bytes) -> Spectrum:
         kind = "raman"  # FT-Raman is written as experiment 4 too
     if kind:
         meta["technique"] = kind
+    # Raman exports often keep "absorbance" as what the intensity axis was set to.
+    if kind != "raman" and header.y_type in _NOT_SCATTERED:
+        meta["y_quantity"] = _NOT_SCATTERED[header.y_type]
     return assemble(x * unit[1], y, unit[0], meta)
 
 
@@ -126,7 +131,8 @@ def _header(data: bytes) -> _Header:
     )
     comment, labels, log_offset = rest[-3], rest[-2], rest[-1]
     return _Header(
-        flags, exponent, points, first, last, subfiles, x_type, experiment, _text(comment),
+        flags, exponent, points, first, last, subfiles, x_type, experiment, rest[0],
+        _text(comment),
         _label(flags, labels), log_offset, _NEW_HEADER_BYTES, order, False,
     )  # fmt: skip
 
@@ -137,7 +143,8 @@ def _old_header(data: bytes) -> _Header:
     if not (0.0 < points < 1e9 and points == int(points)):
         raise damaged(f"The header states {points:.6g} points.")
     return _Header(
-        flags, exponent, int(points), first, last, 1, x_type & 0x7F, 0, _text(rest[-2]),
+        flags, exponent, int(points), first, last, 1, x_type & 0x7F, 0, rest[0],
+        _text(rest[-2]),
         _label(flags, rest[-1]), 0, _OLD_HEADER_BYTES - _SUBHEADER_BYTES, "<", True,
     )  # fmt: skip
 
