@@ -275,3 +275,70 @@ def test_real_raman_files(data_dir: Path) -> None:
     assert adamantane.meta["technique"] == "raman"
     strongest = adamantane.axis.values[np.argmax(adamantane.intensity)]
     assert 2900 < strongest < 2935 or abs(strongest - 758) < 8  # C-H stretch or cage breathing
+
+
+LIBRARY_BLOCK = """##TITLE=Substance {n}
+##JCAMP-DX=4.24
+##DATA TYPE=RAMAN SPECTRUM
+##NAMES=first name {n}
+second name {n}
+##CAS REGISTRY NO=67-64-1
+##$LASER WAVELENGTH=785 nm
+##XUNITS=1/CM
+##YUNITS=ARBITRARY UNITS
+##NPOINTS=3
+##XYPOINTS=(XY..XY)
+100, {n}
+200, 2
+300, 3
+##END=
+"""
+LIBRARY_HEAD = """##TITLE=A library
+##JCAMP-DX=4.24
+##DATA TYPE=LINK
+##BLOCKS=4
+##ORIGIN=laboratory
+##OWNER=agency
+##RESOLUTION=8
+"""
+
+
+def test_every_block_of_a_library_is_read_with_what_the_library_says() -> None:
+    broken = LIBRARY_BLOCK.format(n=2).replace("NPOINTS=3", "NPOINTS=4")
+    peaks = "##TITLE=peaks\n##XUNITS=1/CM\n##PEAK TABLE=(XY..XY)\n1,2\n##END=\n"
+    text = LIBRARY_HEAD + LIBRARY_BLOCK.format(n=1) + broken + peaks
+    text += LIBRARY_BLOCK.format(n=3).replace("DATA TYPE", "OWNER=other\n##DATA TYPE") + "##END=\n"
+    found = jcamp.read_all(text.encode())
+    assert [title for title, _ in found] == ["Substance 1", "Substance 2", "peaks", "Substance 3"]
+    errors = [s.code for _, s in found if isinstance(s, FormatError)]
+    assert errors == ["file_damaged", "peaks_not_spectrum"]
+    first, last = (s for _, s in found if isinstance(s, Spectrum))
+    assert first.meta["names"] == "first name 1; second name 1"
+    assert (first.meta["owner"], first.meta["origin"]) == ("agency", "laboratory")
+    assert (first.meta["resolution"], first.meta["cas"]) == ("8", "67-64-1")
+    assert first.meta["excitation_nm"] == "785"
+    assert last.meta["owner"] == "other" and last.intensity[0] == 3
+
+
+def test_a_library_without_data_is_a_typed_error() -> None:
+    with pytest.raises(FormatError) as caught:
+        jcamp.read_all((LIBRARY_HEAD + "##END=\n").encode())
+    assert caught.value.code == "no_spectrum"
+
+
+def test_reading_all_and_reading_one_agree_on_real_files(data_dir: Path) -> None:
+    """Every file of the test sets: the first spectrum of all is the one that `read` gives."""
+    compared = blocks = 0
+    for path in sorted((data_dir / "formats" / "jcamp").rglob("*")):
+        if path.suffix.lower() not in (".jdx", ".dx", ".jcm"):
+            continue
+        data = path.read_bytes()
+        try:
+            one = jcamp.read(data)
+        except FormatError:
+            continue
+        parts = jcamp.read_all(data)
+        first = next(s for _, s in parts if isinstance(s, Spectrum))
+        assert np.array_equal(first.intensity, one.intensity), path.name
+        compared, blocks = compared + 1, blocks + len(parts)
+    assert compared > 60 and blocks > compared

@@ -15,7 +15,7 @@ from fieldassay.formats import csv, jcamp, spc
 from fieldassay.formats.columns import MAX_BYTES, MAX_POINTS
 from fieldassay.spectrum import Spectrum
 
-__all__ = ["EXTENSIONS", "FORMATS", "MAX_BYTES", "MAX_POINTS", "Format", "read"]
+__all__ = ["EXTENSIONS", "FORMATS", "MAX_BYTES", "MAX_POINTS", "Format", "read", "read_all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Format:
         extensions: Lower case, with the dot.
         sniff: True if the content is surely of this format; looks at the first bytes only.
         read: The whole file into a Spectrum, or FormatError.
+        read_all: Every spectrum of the file with its title, where a file may hold several.
         write: A Spectrum into a file, where the format is written.
     """
 
@@ -35,12 +36,18 @@ class Format:
     sniff: Callable[[bytes], bool]
     read: Callable[[bytes], Spectrum]
     write: Callable[[Spectrum], bytes] | None = None
+    read_all: Callable[[bytes], list[tuple[str, Spectrum | FormatError]]] | None = None
 
 
 # In the order they are tried. CSV is last: it accepts any text with columns of numbers.
 FORMATS: dict[str, Format] = {
     "jcamp": Format(
-        "JCAMP-DX", (".jdx", ".dx", ".jcm", ".jcamp"), jcamp.sniff, jcamp.read, jcamp.write
+        "JCAMP-DX",
+        (".jdx", ".dx", ".jcm", ".jcamp"),
+        jcamp.sniff,
+        jcamp.read,
+        jcamp.write,
+        jcamp.read_all,
     ),
     "spc": Format("Thermo/Galactic SPC", (".spc",), spc.sniff, spc.read),
     "csv": Format(
@@ -77,6 +84,39 @@ def read(data: bytes, name: str) -> Spectrum:
     Raises:
         FormatError: empty, too large, damaged, of no known format, or without a spectrum.
     """
+    _refuse_strangers(data)
+    format_ = _detect(data, PurePath(name).suffix.lower())
+    try:
+        return format_.read(data)
+    except FormatError:
+        raise
+    except Exception as error:  # the last net: the contract tests call the formats without it
+        raise _unforeseen(format_, error) from error
+
+
+def read_all(data: bytes, name: str) -> list[tuple[str, Spectrum | FormatError]]:
+    """Every spectrum of a file that may hold many, each with its title; why one is none, too.
+
+    Args:
+        data: The whole file, at most MAX_BYTES.
+        name: File name, as for `read`.
+
+    Raises:
+        FormatError: as `read`, where the file as a whole cannot be used.
+    """
+    _refuse_strangers(data)
+    format_ = _detect(data, PurePath(name).suffix.lower())
+    if format_.read_all is None:
+        return [("", read(data, name))]
+    try:
+        return format_.read_all(data)
+    except FormatError:
+        raise
+    except Exception as error:  # the last net, as in `read`
+        raise _unforeseen(format_, error) from error
+
+
+def _refuse_strangers(data: bytes) -> None:
     if not data:
         raise FormatError("file_empty", "The file is empty.", "Export the spectrum again.")
     if len(data) > MAX_BYTES:
@@ -92,17 +132,6 @@ def read(data: bytes, name: str) -> Spectrum:
                 f"The file is {stranger}.",
                 "Export the spectrum as CSV, JCAMP-DX or SPC.",
             )
-    format_ = _detect(data, PurePath(name).suffix.lower())
-    try:
-        return format_.read(data)
-    except FormatError:
-        raise
-    except Exception as error:  # the last net: the contract tests call the formats without it
-        raise FormatError(
-            "file_damaged",
-            f"The {format_.title} file cannot be read ({type(error).__name__}).",
-            "Export the spectrum again, and send the file to the developers.",
-        ) from error
 
 
 def _detect(data: bytes, extension: str) -> Format:
@@ -116,4 +145,12 @@ def _detect(data: bytes, extension: str) -> Format:
         "format_unknown",
         "The file is neither text with columns of numbers nor a format fieldassay knows.",
         "Export the spectrum as CSV, JCAMP-DX or SPC.",
+    )
+
+
+def _unforeseen(format_: Format, error: Exception) -> FormatError:
+    return FormatError(
+        "file_damaged",
+        f"The {format_.title} file cannot be read ({type(error).__name__}).",
+        "Export the spectrum again, and send the file to the developers.",
     )

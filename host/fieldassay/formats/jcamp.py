@@ -1,7 +1,8 @@
-"""JCAMP-DX 4.24 and 5.01: blocks and labels in, one Spectrum out; and writing.
+"""JCAMP-DX 4.24 and 5.01: blocks and labels in, one Spectrum out, or all of them; and writing.
 
-The first block with a spectrum on an optical axis is read; `asdf` decodes the ordinates. What
-the file states about itself (NPOINTS, FIRSTY, X and Y checks, ##END) must hold, or it is damaged.
+`read` takes the first block with a spectrum on an optical axis, `read_all` every block with data,
+as libraries of many spectra in one file need; `asdf` decodes the ordinates. What the file states
+about itself (NPOINTS, FIRSTY, X and Y checks, ##END) must hold, or it is damaged.
 Sources: McDonald and Wilks, Appl. Spectrosc. 42 (1988) 151; Lampen et al., Appl. Spectrosc. 53
 (1999) 1457.
 """
@@ -17,6 +18,7 @@ import numpy as np
 from fieldassay.errors import FormatError
 from fieldassay.formats import asdf
 from fieldassay.formats.columns import (
+    MAX_FACT_CHARACTERS,
     assemble,
     axis_unit,
     check_points,
@@ -30,7 +32,7 @@ from fieldassay.formats.columns import (
 )
 from fieldassay.spectrum import Floats, Spectrum
 
-_MAX_RECORDS = 100_000
+_MAX_RECORDS = 500_000
 _NOT_LABEL = re.compile(r"[\s_/-]")
 _TABLES = ("XYDATA", "XYPOINTS", "DATATABLE", "PEAKTABLE", "PEAKASSIGNMENTS")
 _FACTS = {
@@ -43,15 +45,29 @@ _FACTS = {
     "CASNAME": "cas_name",
     "CASREGISTRYNO": "cas",
     "MOLFORM": "formula",
+    "NAMES": "names",
+    "INCHIKEY": "inchikey",
+    "ORIGIN": "origin",
+    "OWNER": "owner",
+    "DATE": "date",
+    "LONGDATE": "date",
+    "SAMPLEDESCRIPTION": "sample",
 }
+# What the outer block of a library says of every spectrum in it that does not say it itself.
+_OUTER = frozenset({"names", "cas_name", "cas", "inchikey", "formula", "origin", "owner"})
+_OUTER |= frozenset({"instrument", "resolution", "date"})
 
 
 @dataclass(slots=True)
 class Block:
-    """One ##TITLE … ##END block: its records in order; `closed` once ##END was seen."""
+    """One ##TITLE … ##END block: its records in order; `closed` once ##END was seen.
+
+    `outer` is the block that holds it, if one does.
+    """
 
     records: list[tuple[str, list[str]]] = field(default_factory=list)
     closed: bool = False
+    outer: Block | None = None
     first: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, label: str, lines: list[str]) -> None:
@@ -110,6 +126,43 @@ def read(data: bytes) -> Spectrum:
     )
 
 
+def read_all(data: bytes) -> list[tuple[str, Spectrum | FormatError]]:
+    """Every block with data, in file order: its title, and its spectrum or why it is none.
+
+    Labels that the outer block states once (OWNER, ORIGIN, CAS REGISTRY NO …) count for the blocks
+    inside that do not state them.
+
+    Raises:
+        FormatError: the file as a whole cannot be taken apart, or no block holds data.
+    """
+    found: list[tuple[str, Spectrum | FormatError]] = []
+    for index, block in enumerate(parse_blocks(data)):
+        if not any(label in _TABLES for label, _ in block.records):
+            continue
+        title = block.get("TITLE")[:80] or f"block {index}"
+        try:
+            spectrum = _spectrum(block)
+        except FormatError as error:
+            found.append((title, error))
+            continue
+        meta = dict(spectrum.meta)
+        outer = block.outer
+        while outer is not None:
+            for label, _ in outer.records:
+                name = _FACTS.get(label, "")
+                if name in _OUTER and outer.get(label):
+                    meta.setdefault(name, outer.get(label)[:MAX_FACT_CHARACTERS])
+            outer = outer.outer
+        found.append((title, replace(spectrum, meta=meta)))
+    if not found:
+        raise FormatError(
+            "no_spectrum",
+            "No block of the file holds data.",
+            "Export the spectra themselves (XYDATA or XYPOINTS).",
+        )
+    return found
+
+
 def parse_blocks(data: bytes) -> Iterator[Block]:
     """The blocks in the order they begin; a LINK block comes before the blocks it holds."""
     text = data.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
@@ -134,7 +187,7 @@ def parse_blocks(data: bytes) -> Iterator[Block]:
             lines = None
             continue
         if name == "TITLE" or not open_:
-            block = Block()
+            block = Block(outer=open_[-1] if open_ else None)
             blocks.append(block)
             open_.append(block)
         lines = [value]
@@ -173,6 +226,9 @@ def _spectrum(block: Block) -> Spectrum:
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused in `assemble`
         x, y = decode(block, form, lines[1:])
     pairs = [(_FACTS[n], block.get(n)) for n, _ in block.records if n in _FACTS]
+    pairs.insert(
+        0, ("names", "; ".join(x.strip() for x in block.first.get("NAMES", ()) if x.strip()))
+    )
     pairs += [(n.lstrip("$."), block.get(n)) for n, _ in block.records if _about_laser(n)]
     meta = {"format": "jcamp", **facts(pairs)}
     kind = technique(data_type)
