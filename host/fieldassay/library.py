@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from fieldassay import library_file
 from fieldassay.errors import LibraryError
-from fieldassay.kernel.planes import TYPES, shapes
+from fieldassay.kernel.planes import TYPES, fingerprint, shapes
 from fieldassay.library_file import ALIGN, MAGIC
 
 __all__ = ["ALIGN", "MAGIC", "MATRICES", "Entry", "Library", "LibrarySubstance", "encode"]
@@ -183,6 +183,8 @@ class Library:
                 raise ValueError(f"array {name[:40]!r} is not known")
             planes.setdefault(of, {})[part] = array
         # Planes of another kernel are no fault of the library: it is searched without them.
+        if header.get("planes") != fingerprint():
+            planes = {}
         planes = {of: parts for of, parts in planes.items() if _fit(parts, len(valid), columns)}
         substances = [_substance(s) for s in header["substances"]]
         return cls(

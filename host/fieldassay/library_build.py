@@ -19,6 +19,7 @@ from typing import Any
 
 from fieldassay import config, library_encode, library_sources, pinned, substances
 from fieldassay.errors import LibraryError
+from fieldassay.kernel.planes import fingerprint
 from fieldassay.library import Library
 from fieldassay.library_readers import READERS, read_reference
 from fieldassay.library_sources import Source
@@ -28,7 +29,7 @@ from fieldassay.substance_names import Finder
 
 __all__ = ["SOURCE_FOLDER", "Built", "build", "ensure_library", "read_reference", "source_folder"]
 
-BUILDER = 5
+BUILDER = 6
 SOURCE_FOLDER = library_sources.default().folder
 Progress = Callable[[str], None]
 
@@ -196,6 +197,7 @@ def _stamp(source: Source) -> dict[str, Any]:
     return {
         "builder": BUILDER,
         "recipe": recipe.RAMAN.describe(),
+        "planes": fingerprint(),
         "source": source.id,
         "package": source.package,
         "version": source.version,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fieldassay import library_file
 from fieldassay.errors import LibraryError
-from fieldassay.kernel.planes import build_planes
+from fieldassay.kernel.planes import build_planes, fingerprint
 from fieldassay.library import MATRICES, LibrarySubstance, Matrix, columns_of
 from fieldassay.preprocess import noise, recipe
 from fieldassay.spectrum import Spectrum
@@ -151,6 +151,7 @@ def write_references(
             "profiles": profiles,
             "substances": [asdict(used[name]) for name in sorted(used)],
             "build": dict(stamp),
+            "planes": fingerprint(),
         }
     )
     return count

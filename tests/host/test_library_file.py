@@ -118,6 +118,12 @@ def test_planes_of_another_kernel_are_not_used() -> None:
     assert opened(with_header(data, header)).planes == {}
 
 
+def test_planes_with_another_fingerprint_are_not_used() -> None:
+    data = made(5)
+    for other in ("0" * 64, None, 5):
+        assert opened(with_header(data, {**header_of(data)[1], "planes": other})).planes == {}
+
+
 def test_an_empty_library_is_refused() -> None:
     with pytest.raises(LibraryError) as caught:
         made(0)

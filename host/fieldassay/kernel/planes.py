@@ -7,7 +7,9 @@ matrix gives the same bytes on every machine.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -67,6 +69,24 @@ def build_planes(matrix: NDArray[np.float32], valid: NDArray[np.int32]) -> dict[
     if size == 0 or lib.fa_planes_build(index, scratch, size) != lib.FA_OK:
         raise ValueError(f"planes of a matrix of shape {matrix.shape} cannot be built")
     return planes
+
+
+@cache
+def fingerprint() -> str:
+    """What tells the planes of this kernel from those of another: a hash of a few built here.
+
+    Stored planes are used only under the fingerprint they were made with, so no change of what
+    they hold can be forgotten.
+    """
+    rows, columns = 2 * GROUP + 3, 3 * ALIGN + 5
+    cells = np.arange(rows * columns, dtype=np.int64)
+    matrix = ((cells * 7919 % 1009 - 504) / 1024).astype(np.float32).reshape(rows, columns)
+    matrix[5] = 0.0
+    valid = np.array([(i % 7, columns - i % 5) for i in range(rows)], dtype=np.int32)
+    total = hashlib.sha256()
+    for name, plane in sorted(build_planes(matrix, valid).items()):
+        total.update(f"{name} {plane.dtype.str} {plane.shape} ".encode() + plane.tobytes())
+    return total.hexdigest()
 
 
 def make_index(
