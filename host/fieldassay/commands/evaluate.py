@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from fieldassay import config, evaluate, library_build
-from fieldassay.evaluate import shared_data
+from fieldassay.evaluate import fetched, shared_data
 from fieldassay.evaluate.bench import Bench
 from fieldassay.evaluate.samples import read_manifest
 from fieldassay.evaluate.setting import Setting
@@ -45,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--library", type=Path, metavar="PATH", help="reference library (default: the built one)"
     )
     parser.add_argument(
+        "--fetch",
+        action="store_true",
+        help="fetch public spectra of other things too (85 MB, kept in the home folder), once",
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="a small part, to see that it runs; no evaluation"
     )
 
@@ -61,13 +66,22 @@ def run(args: argparse.Namespace) -> int:
             data = args.data
         else:
             samples = shared_data.load(data, bench.library)
-        document = evaluate.evaluate(Setting(samples, bench, data, quick=args.quick), args.only)
+        setting = Setting(samples, bench, data, _fetched(args.fetch), args.quick)
+        document = evaluate.evaluate(setting, args.only)
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     if args.output is not None:
         args.output.mkdir(parents=True, exist_ok=True)
         (args.output / "evaluate.json").write_text(text, encoding="utf-8")
     print(text if args.json else _human(document), end="")
     return 0
+
+
+def _fetched(wanted: bool) -> Path | None:
+    """The folder of fetched spectra, or None if they are not all there."""
+    folder = config.home().root / "evaluate"
+    if wanted:
+        fetched.fetch(folder)
+    return folder if fetched.complete(folder) else None
 
 
 def _human(document: dict[str, object]) -> str:

@@ -14,7 +14,9 @@ from typing import Any
 from fieldassay.errors import SetupError
 from fieldassay.evaluate.experiments import (
     axis,
+    carbohydrates,
     covers,
+    families,
     lasers,
     library,
     mixtures,
@@ -32,6 +34,8 @@ EXPERIMENTS: Mapping[str, Callable[[Setting], Outcome]] = MappingProxyType(
         lasers.NAME: lasers.run,
         axis.NAME: axis.run,
         mixtures.NAME: mixtures.run,
+        carbohydrates.NAME: carbohydrates.run,
+        families.NAME: families.run,
         noise.NAME: noise.run,
         covers.NAME: covers.run,
     }

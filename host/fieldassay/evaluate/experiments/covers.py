@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fieldassay.evaluate import judge
+from fieldassay.evaluate import fetched, judge
 from fieldassay.evaluate.bench import Question
 from fieldassay.evaluate.distort import Floats, behind, fluorescent
 from fieldassay.evaluate.experiments.mixtures import measured_in_counts, one_each
@@ -112,6 +112,11 @@ def _title() -> str:
 
 def _cover(setting: Setting) -> Cover | None:
     library = setting.library
+    if setting.fetched is not None:
+        for sample in fetched.load(setting.fetched, fetched.OPEN_SPECY, library):
+            if COVER in sample.truth and "low" in sample.name.casefold():
+                x, y = sample.spectrum.axis.values, sample.spectrum.intensity
+                return Cover(x, y, f"{sample.name}, {sample.instrument}, Open Specy")
     entry = next((e for e in library.entries if e.substance == COVER), None)
     if entry is None:
         return None

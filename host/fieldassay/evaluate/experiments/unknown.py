@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fieldassay.evaluate import judge
+from fieldassay.evaluate import fetched, judge
 from fieldassay.evaluate.bench import Answer, Question, question
+from fieldassay.evaluate.samples import Sample
 from fieldassay.evaluate.setting import Setting, as_asked, is_785, tuning
 from fieldassay.evaluate.table import Outcome, Row, Target
 from fieldassay.spectrum import Axis, Spectrum
@@ -40,14 +41,21 @@ def run(setting: Setting) -> Outcome:
             own, setting.bench.ask([q for _, _, q in own], NAME), strict=True
         )
     ]
+    extra = _fetched(setting)
+    cases += [
+        (f"not in the library, {s.set}", s.substance, s.name, frozenset(), a)
+        for s, a in extra if s.kind == "unknown"
+    ]  # fmt: skip
     rows = []
     for group in dict.fromkeys(case[0] for case in cases):
         chosen = [case for case in cases if case[0] == group]
-        used = unknown if group == "not in the library" else single
-        rows += _rows(chosen, group, len({s.instrument for s in used}) if "own" not in group else 1,
-                      tuning(used))  # fmt: skip
+        used = {"not in the library": unknown, "left out, other instruments": single}.get(
+            group, [s for s, _ in extra if group.endswith(s.set)]
+        )
+        rows += _rows(chosen, group, len({s.instrument for s in used}) or 1, tuning(used))
     rows += _rows(cases, "all", len({s.instrument for s in setting.samples}),
                   "see the lines of each group")  # fmt: skip
+    rows += _known_rows(extra) if extra else [_absent()]
     details = [
         {"group": g, "substance": sub, "file": file, "verdict": judge.kind(a),
          "named": sorted(judge.named(a)), "score": judge.score(a)}
@@ -78,6 +86,41 @@ def _rows(cases: Sequence[Case], group: str, instruments: int, tuned: str) -> li
             substances=len(substances), instruments=instruments, target=TARGET, tuned=tuned)
     )  # fmt: skip
     return lines
+
+
+def _fetched(setting: Setting) -> list[tuple[Sample, Answer]]:
+    if setting.fetched is None:
+        return []
+    samples = [
+        s for pin in fetched.PINS for s in fetched.load(setting.fetched, pin, setting.library)
+    ]
+    samples = setting.some(samples, 40)
+    return list(zip(samples, setting.ask(samples, f"{NAME}, fetched"), strict=True))
+
+
+def _known_rows(pairs: Sequence[tuple[Sample, Answer]]) -> list[Row]:
+    """Fetched spectra that are of library substances, or near them: counted by themselves."""
+    rows = []
+    for kind, group in (("library", "library substances among the fetched"),
+                        ("uncounted", "near a library substance, among the fetched")):  # fmt: skip
+        own = [(s, a) for s, a in pairs if s.kind == kind]
+        for test, counted in (("another substance named as match", judge.wrong_match),
+                              ("right substance named", judge.right_match)):  # fmt: skip
+            rows.append(
+                Row(NAME, f"fetched: {test}", group, n=len(own),
+                    count=sum(counted(a, s.truth) for s, a in own),
+                    substances=len({s.substance for s, _ in own}), tuned=tuning(s for s, _ in own),
+                    note="whatever the laser" if kind == "library" else
+                    "other forms, copolymers, blends: a name may be right")
+            )  # fmt: skip
+    return rows
+
+
+def _absent() -> Row:
+    return Row(
+        NAME, "not in library: reported as match, substances", "minerals, polymers, biomolecules",
+        target=TARGET, absent="data absent: not fetched (--fetch)",
+    )  # fmt: skip
 
 
 def _without(asked: Question, ids: frozenset[str]) -> Question:
