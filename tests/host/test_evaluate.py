@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from fieldassay import evaluate
+from fieldassay.cli import main
 from fieldassay.errors import FieldassayError
-from fieldassay.evaluate import distort, judge, samples, shared_data, table
+from fieldassay.evaluate import distort, fetched, judge, page, plots, samples, shared_data, table
 from fieldassay.evaluate.bench import Bench
+from fieldassay.evaluate.experiments import families, unknown
 from fieldassay.evaluate.setting import Setting
 from fieldassay.evaluate.stats import clopper_pearson
 from fieldassay.library import Library
@@ -277,3 +281,102 @@ def test_quick_mixtures_of_real_counts(
     assert rows[0]["n"] == 4 and rows[0]["count"] >= 2
     assert {r["reached"] for r in without["rows"]} == {"not run"}
     assert all(r["absent"] for r in without["rows"])
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Calcite", "calcium-carbonate"),
+        ("C Ca O3", "calcium-carbonate"),
+        ("Aragonite", ""),  # another form of calcium carbonate: counted by itself
+        ("Polyethylene, high density", "polyethylene"),
+        ("High Density Polyethylene", "polyethylene"),
+        ("Polyethylene, 25% chlorinated", ""),
+        ("polystyrene (2)", "polystyrene"),
+        ("d-(+)-lactose monohydrate", "lactose"),
+        ("Quartz", None),
+        ("Nylon 6,6", None),
+        ("palmitic acid", None),
+    ],
+)
+def test_what_fetched_names_mean(library: Library, name: str, meant: str | None) -> None:
+    assert fetched.meaning(name, samples.Names(library)) == meant
+
+
+def test_nothing_fetched_is_said(shared: list[samples.Sample], library_path: Path) -> None:
+    with Bench(library_path) as bench:
+        rows = evaluate.evaluate(Setting(shared[:8], bench, quick=True), ["unknown"])["rows"]
+    absent = [r for r in rows if r["absent"]]
+    assert absent and {r["reached"] for r in absent} == {"not run"}
+    assert all(r["rate"] is None for r in absent)
+
+
+def test_halves_are_halves() -> None:
+    names = [f"substance {i}" for i in range(2000)]
+    assert 0.45 < sum(map(unknown.held_out_half, names)) / 2000 < 0.55
+    assert unknown.held_out_half("Quartz") == unknown.held_out_half("quartz")
+
+
+def test_families_named() -> None:
+    def case(verdict: str, family: str, own: set[str]) -> families.Case:
+        words = {**said(verdict), "family": {"id": family} if family else None}
+        return families.Case("x", "y", "z", frozenset(own), words)
+
+    right = case("class", "ester", {"ester", "aromatic"})
+    assert right.right and not right.false_alarm
+    wrong = case("class", "ketone", {"ester"})
+    assert wrong.false_alarm and not wrong.right
+    other = case("match", "ester", {"ester"})
+    assert not other.right and not other.false_alarm
+
+
+def test_families_of_the_library(library: Library) -> None:
+    groups = families.members(library)
+    assert {"alcohol", "ester"} <= set(groups)
+    assert all(len(own) >= 4 and own <= set(library.substances) for own in groups.values())
+
+
+@pytest.fixture(scope="module")
+def document(shared: list[samples.Sample], library_path: Path, data_dir: Path) -> dict[str, Any]:
+    """Everything, on very little."""
+    few = [s for s in shared if s.set in ("WP-00341", "WP-00193 (532 nm)")]
+    with Bench(library_path) as bench:
+        return evaluate.evaluate(Setting(few, bench, data_dir, quick=True))
+
+
+def test_every_experiment_gives_rows_and_its_words(document: dict[str, Any]) -> None:
+    assert {r["experiment"] for r in document["rows"]} == set(evaluate.EXPERIMENTS)
+    assert set(document["experiments"]) == set(evaluate.EXPERIMENTS)
+    assert all(len(words) > 80 for words in document["experiments"].values())
+    for row in document["rows"]:
+        assert row["absent"] or row["n"] >= row["count"] >= 0, row
+        assert row["at_least"] is None or row["reached"] in ("aim", "at least", "no", "not run")
+
+
+def test_the_page_is_made_from_the_file_alone(document: dict[str, Any], tmp_path: Path) -> None:
+    read_back = json.loads(json.dumps(document, ensure_ascii=False))
+    text = page.render(read_back)
+    assert text == page.render(document)
+    assert "Quick run" in text
+    for name in document["experiments"]:
+        assert f"## {name.capitalize()}" in text
+    widths = {line.count("|") - line.count("\\|") for line in text.splitlines() if line[:1] == "|"}
+    assert widths == {len(page.COLUMNS) + 1}
+    written = plots.draw(read_back["figures"], tmp_path)
+    shown = set(re.findall(r"images/([\w-]+\.svg)", text))
+    assert shown == set(written) and len(written) >= 5
+    again = plots.draw(read_back["figures"], tmp_path / "again")
+    for name in again:
+        assert (tmp_path / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_an_old_result_is_shown_again(
+    document: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "evaluate.json"
+    path.write_text(json.dumps(document))
+    assert main(["evaluate", "--from", str(path)]) == 0
+    assert "QUICK" in capsys.readouterr().out
+    path.write_text("{}")
+    assert main(["evaluate", "--from", str(path)]) == 1
+    assert "evaluation_unreadable" in capsys.readouterr().err

@@ -7,6 +7,8 @@ users get. Everything is deterministic: seeds are fixed and stated.
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +25,7 @@ from fieldassay.evaluate.experiments import (
     noise,
     unknown,
 )
+from fieldassay.evaluate.plots import PICTURES
 from fieldassay.evaluate.setting import Setting
 from fieldassay.evaluate.table import Outcome
 
@@ -64,12 +67,20 @@ def evaluate(setting: Setting, only: Sequence[str] = ()) -> dict[str, Any]:
         SetupError: `experiment_unknown`.
     """
     outcomes = {name: EXPERIMENTS[name](setting) for name in choose(only)}
+    about = {name: inspect.getdoc(sys.modules[EXPERIMENTS[name].__module__]) for name in outcomes}
     probe = setting.ask(setting.samples[:1], "what is measured")
     return {
         "schema": SCHEMA,
         "quick": setting.quick,
         "library": setting.library.hash,
         "algorithm": next((a["algorithm"] for a in probe if "algorithm" in a), ""),
+        "experiments": about,
+        "pictures": {
+            picture: name
+            for name, outcome in outcomes.items()
+            for picture, (needed, _, _) in PICTURES.items()
+            if outcome.figures.get(needed[0])
+        },
         "rows": [row.as_dict() for outcome in outcomes.values() for row in outcome.rows],
         "figures": {k: v for outcome in outcomes.values() for k, v in outcome.figures.items()},
         "details": {name: list(outcome.details) for name, outcome in outcomes.items()},

@@ -101,7 +101,7 @@ def load(folder: Path, pin: Pin, library: Library) -> list[Sample]:
         ends = np.cumsum(kept["sizes"])
         x, y = np.split(kept["x"], ends[:-1]), np.split(kept["y"], ends[:-1])
     for (name, group, laser), axis, values in zip(facts, x, y, strict=True):
-        known = _meaning(name, names)
+        known = meaning(name, names)
         samples.append(
             Sample(
                 name=name,
@@ -119,7 +119,7 @@ def load(folder: Path, pin: Pin, library: Library) -> list[Sample]:
     return samples
 
 
-def _meaning(name: str, names: Names) -> str | None:
+def meaning(name: str, names: Names) -> str | None:
     """Id of the library substance, "" for what is only near one, None for anything else."""
     plain = re.sub(r"\s*\(\d+\)$", "", " ".join(name.split()).casefold())
     if found := names.in_library(plain):

@@ -5,7 +5,7 @@ Owns the words for outcomes. Verdict kinds are the engine's; `right` and `wrong`
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from fieldassay.evaluate.bench import Answer
 
@@ -65,3 +65,18 @@ def score(answer: Answer) -> float:
     """Score of the best candidate; 0 without one."""
     candidates = answer.get("candidates") or [{"score": 0.0}]
     return float(candidates[0]["score"])
+
+
+def stated(answer: Answer, name: str) -> float | None:
+    """A probability that the answer states in its quality figures; None if it states none."""
+    value = answer.get("quality", {}).get(name)
+    return None if value is None else float(value)
+
+
+LEVELS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+
+
+def reliability(probabilities: Iterable[float | None]) -> list[list[float]]:
+    """[level, how many are at or below it, n]; empty if nothing was stated."""
+    known = [p for p in probabilities if p is not None]
+    return [[a, sum(p <= a for p in known), len(known)] for a in LEVELS] if known else []

@@ -12,6 +12,8 @@ from typing import Any
 from fieldassay.evaluate.stats import LEVEL, clopper_pearson
 
 NOT_RUN = "not run"
+# Groups whose lines with a target stand for the whole experiment.
+HEADLINES = ("all", "held-out", "own references", "other instruments", "minerals", "ratio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,11 @@ class Row:
     @property
     def interval(self) -> tuple[float, float] | None:
         """The exact interval of the rate; None for quantities that are no rate."""
-        return None if self.value is not None or not self.n else clopper_pearson(self.count, self.n)
+        return (
+            None
+            if self.value is not None or not self.n
+            else clopper_pearson(int(self.count), self.n)
+        )
 
     @property
     def reached(self) -> str:
@@ -95,10 +101,10 @@ class Row:
             "experiment": self.experiment,
             "test": self.test,
             "group": self.group,
-            "n": self.n,
+            "n": int(self.n),
             "substances": self.substances,
             "instruments": self.instruments,
-            "count": self.count,
+            "count": int(self.count),
             "rate": None if rate is None else round(rate, 5),
             "interval": None if interval is None else [round(x, 5) for x in interval],
             "level": LEVEL,
@@ -107,6 +113,7 @@ class Row:
             "aim": None if target is None else target.aim,
             "at_most": None if target is None else target.at_most,
             "reached": self.reached,
+            "headline": self.target is not None and self.group.startswith(HEADLINES),
             # Repeats of one substance are no independent trials, so they prove nothing.
             "proved": bool(
                 target and interval and self.n <= self.substances and target.proved(interval)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fieldassay import library_encode, substances
+from fieldassay import library_encode, substance_names, substances
 from fieldassay.evaluate import judge
 from fieldassay.evaluate.bench import Answer, Question
 from fieldassay.evaluate.distort import Floats, band_area
@@ -73,7 +73,7 @@ def _columns(path: Path, axis: bool = True) -> tuple[list[str], Floats, Floats]:
 def _library(names: Sequence[str], x: Floats, pure: Floats) -> bytes:
     catalogue = substances.load()
     known = {
-        name: library_encode.identity(catalogue[name])
+        name: substance_names.identity(catalogue[name])
         if name in catalogue
         else LibrarySubstance(
             name, name.capitalize(), None, None, "sugar", "low-hazard", False, False, ("sugar",)
@@ -113,7 +113,24 @@ def _rows(
                     target=target, value=value, tuned=tuned,
                     note="over mixtures with all parts right, every part")
             )  # fmt: skip
+    inside = [
+        low <= share <= high
+        for answer, truth in zip(answers, expected, strict=True)
+        for name, share in zip(names, truth, strict=True)
+        for low, high in _intervals(answer, name)
+    ]
+    if inside:
+        rows.append(
+            Row(NAME, f"{TITLE}: part of the band area inside the interval stated",
+                "own references", n=len(inside), count=sum(inside), substances=len(names),
+                instruments=1, tuned=tuned, note="a trial is a share with an interval")
+        )  # fmt: skip
     return rows
+
+
+def _intervals(answer: Answer, name: str) -> list[tuple[float, float]]:
+    parts = [s.get("share_interval") for s in answer.get("substances", ()) if s["id"] == name]
+    return [(float(part[0]), float(part[1])) for part in parts if part]
 
 
 def _default_rows(

@@ -38,7 +38,7 @@ def run(setting: Setting) -> Outcome:
     for role in ("tuned", "held_out"):
         own = [(s, a) for s, a in inside if s.role == role]
         if own and len({s.role for s, _ in inside}) > 1:
-            words = f"all {role.replace('_', '-')} sets"
+            words = f"{role.replace('_', '-')} sets"
             rows.append(_row("right substance named", words, own, judge.right_match, MATCH))
     if inside:
         rows.append(_by_substance(inside))
@@ -55,7 +55,11 @@ def run(setting: Setting) -> Outcome:
             _row("doubtful labels and solutions: another substance named", "all", doubtful,
                  judge.wrong_match, None)
         )  # fmt: skip
-    return Outcome(rows, {"confusion": _confusion(inside), "scores": _scores(pairs)},
+    return Outcome(rows, {
+            "confusion": _confusion(inside),
+            "scores": _scores(pairs),
+            "reliability_true": judge.reliability(judge.stated(a, "p_true") for _, a in inside),
+        },
                    _cases(pairs))  # fmt: skip
 
 
