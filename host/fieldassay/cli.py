@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "broker, host, one simulated unit and the browser page, until Ctrl-C",
     "host": "the host alone, against a broker of yours",
     "identify": "identify spectra in files (CSV, JCAMP-DX, SPC)",
+    "explain": "draw why a spectrum got its verdict",
     "evaluate": "measure how good the identification is, on spectra with a known truth",
     "library": "build and show reference libraries",
     "record": "list, show and export records of the evidence store",

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Identify every file; 1 if any could not be read."""
-    library = _library(args.library)
+    library = open_library(args.library)
     cards = load_cards()
     files = list(expand(args.files))
     progress = sys.stderr.isatty() and len(files) >= PROGRESS_FROM
@@ -216,7 +216,8 @@ def _excitation_nm(spectrum: Spectrum, given_nm: float | None) -> float | None:
     return given_nm
 
 
-def _library(path: Path | None) -> Library:
+def open_library(path: Path | None) -> Library:
+    """The library given, else the default one, built first if it is not there."""
     if path is not None:
         return Library.open(path)
     home = config.home()
