@@ -20,14 +20,16 @@ from fieldassay.kernel import search
 from fieldassay.library import Library
 from fieldassay.naming import named
 from fieldassay.preprocess import normalize, recipe
-from fieldassay.scatter import STEP, Component, Fit, Sampled, Scatter
+from fieldassay.scatter import STEP, Component, Fit, Sampled, Scatter, widened
 
 Floats = NDArray[np.float64]
 THRESHOLDS = decide.load_thresholds()
 LIMIT = THRESHOLDS.mixture
 
 SHORTLIST = 200  # references tried as one more component; all of them in a library of this size
-TRIALS = 5  # candidates fitted in full at each step
+LOOKED_AT = 12  # candidates whose bands are looked at in each step
+TRIALS = 3  # of these, the most fitted in full
+CLOSE = 0.8  # part of the best significance that makes a candidate one of them
 STRONG_SHARE = 0.15  # components whose line width is fitted
 SAMPLES_PER_BAND = 25.0 / STEP  # see explain.COLUMNS_PER_BAND
 TWO_SIDED_95 = 1.96
@@ -88,6 +90,15 @@ def find(scene: Scene, singles: list[Explanation], library: Library) -> Mixture 
     return _Search(scene, singles, library).run()
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A row that may be added, its weight, and the weight over its deviation."""
+
+    row: int
+    significance: float
+    weight: float
+
+
 class _Search:
     """One measurement, one axis shift, one line width for candidates."""
 
@@ -105,7 +116,7 @@ class _Search:
         self.singles = singles
 
     def run(self) -> Mixture | None:
-        if self.sampled.columns.size < scene_minimum(self.scene):
+        if self.sampled.columns.size < _fewest_samples(self.scene):
             return None
         fit = self.model.fit(self.sampled, [self.start])
         self.rows = self._shortlist(fit)
@@ -137,68 +148,96 @@ class _Search:
         )  # fmt: skip
         return np.array(sorted({*own, *(hit.row for hit in hits)}))
 
-    def _candidates(self, fit: Fit, present: Sequence[Component]) -> list[int]:
-        """Rows of other substances that explain most of the rest, best first."""
-        significance, _ = self.model.gains(fit, self.references)
-        taken = {self.substances[c.row] for c in present}
-        significance[np.isin(self.substances[self.rows], list(taken))] = -np.inf
-        order = np.argsort(-significance, kind="stable")[:TRIALS]
-        least = max(LIMIT["min_try"], 0.5 * float(significance[order[0]]))
-        return [int(self.rows[i]) for i in order if significance[i] >= least]
+    def _candidates(self, fit: Fit, present: Sequence[Component]) -> list[_Candidate]:
+        """Rows of other substances that explain most of the rest on their bands, best first."""
+        significance, weights = self.model.gains(fit, self.references)
+        left = np.maximum(fit.misfit - significance**2 / self.sampled.columns.size, 1.0)
+        significance /= np.sqrt(left)
+        for component in present:
+            significance[self._same(component.row)] = -np.inf
+        order = np.argsort(-significance, kind="stable")[:LOOKED_AT]
+        order = order[significance[order] >= LIMIT["min_significance"]]
+        if not order.size:
+            return []
+        spread = fit.deviation * np.sqrt(left[order])[:, None]
+        own = weights[order, None] * self.references[order].astype(np.float64)
+        agreement, _ = _agreements(own, (fit.whitened * fit.deviation)[None, :], spread)
+        return [
+            _Candidate(int(self.rows[i]), float(significance[i]), float(weights[i]))
+            for i, a in zip(order, agreement, strict=True)
+            if a >= LIMIT["min_try_agreement"]
+        ]
+
+    def _same(self, row: int) -> NDArray[np.intp]:
+        """Places in the shortlist of the substance of this row."""
+        return np.flatnonzero(self.substances[self.rows] == self.substances[row])
 
     def _grow(self, fit: Fit) -> Fit | None:
         """One component more, or None if none is worth it."""
+        found = self._candidates(fit, fit.components)
+        close = [c for c in found if c.significance >= CLOSE * found[0].significance][:TRIALS]
         trials = [
             self.model.fit(
-                self.sampled, [*fit.components, self.model.component(row, self.width_cm1)]
+                self.sampled,
+                [*fit.components, self.model.component(c.row, self.width_cm1)],
+                np.append(fit.weights, c.weight),
             )
-            for row in self._candidates(fit, fit.components)
+            for c in close
         ]
         if not trials:
             return None
-        best = max(trials, key=lambda t: t.evidence)
-        if best.significance[-1] < LIMIT["min_significance"]:
-            return None
-        best = self._refine(self._exchange(best))
+        best = self._widths(self._exchange(max(trials, key=lambda t: t.evidence)))
         keep = best.significance >= LIMIT["min_significance"]
-        if not keep.any():
-            return None
         if not keep.all():
             kept = [c for c, k in zip(best.components, keep, strict=True) if k]
+            if len(kept) <= len(fit.components):
+                return None
             best = self.model.fit(self.sampled, kept)
-        if best.evidence <= fit.evidence or len(best.components) < len(fit.components):
-            return None
-        if {c.row for c in best.components} == {c.row for c in fit.components}:
-            return None
-        return best
+        return best if best.evidence > fit.evidence else None
 
     def _exchange(self, fit: Fit) -> Fit:
-        """Try another substance in the place of each earlier one."""
+        """Try another substance in the place of each earlier one, where one explains more."""
         for place in range(len(fit.components) - 1):
-            other = self._without(fit, place)
-            rows = self._candidates(other, other.components)
-            if rows and self.substances[rows[0]] != self.substances[fit.components[place].row]:
-                trial = self._replaced(fit, place, rows[0], self.width_cm1)
+            own, rivals = self._rivals(fit, place)
+            if rivals and rivals[0].significance > own:
+                trial = self._replaced(fit, place, rivals[0].row, self.width_cm1)
                 fit = trial if trial.evidence > fit.evidence else fit
         return fit
 
-    def _refine(self, fit: Fit) -> Fit:
-        """The line width of each strong component: liquids and solids differ."""
-        for place, component in enumerate(fit.components):
-            if fit.strengths[place] < STRONG_SHARE * fit.strengths.sum():
-                continue
-            for step in (0.5, -0.5):
-                width = component.width_cm1 + step
-                while 0.0 <= width <= 6.0:
-                    trial = self._replaced(fit, place, component.row, width)
-                    if trial.evidence <= fit.evidence:
-                        break
-                    fit, width = trial, width + step
-        return fit
+    def _rivals(self, fit: Fit, place: int) -> tuple[float, list[_Candidate]]:
+        """What a component explains of what the others leave, and who else would.
 
-    def _without(self, fit: Fit, place: int) -> Fit:
-        rest = [c for i, c in enumerate(fit.components) if i != place]
-        return self.model.fit(self.sampled, rest)
+        Significance as the model has it, misfit not included.
+        """
+        other = fit.without(place)
+        component = fit.components[place]
+        column = component.column[self.sampled.columns].astype(np.float32)
+        own, _ = self.model.gains(other, column[None, :])
+        significance, weights = self.model.gains(other, self.references)
+        for present in fit.components:
+            significance[self._same(present.row)] = -np.inf
+        order = np.argsort(-significance, kind="stable")[:1]
+        return float(own[0]), [
+            _Candidate(int(self.rows[i]), float(significance[i]), float(weights[i]))
+            for i in order
+            if significance[i] > 0.0
+        ]
+
+    def _widths(self, fit: Fit) -> Fit:
+        """The line widths of the strong components follow the change of width that was fitted."""
+        least = STRONG_SHARE * float(fit.strengths.sum())
+        parts = [
+            component
+            if strength < least
+            else self.model.component(component.row, widened(component.width_cm1, change[2]))
+            for component, strength, change in zip(
+                fit.components, fit.strengths, fit.changes, strict=True
+            )
+        ]
+        if all(a is b for a, b in zip(parts, fit.components, strict=True)):
+            return fit
+        trial = self.model.fit(self.sampled, parts, fit.weights)
+        return trial if trial.evidence > fit.evidence else fit
 
     def _replaced(self, fit: Fit, place: int, row: int, width_cm1: float) -> Fit:
         parts = list(fit.components)
@@ -222,14 +261,12 @@ class _Search:
         agreement, bands, misfit = _heard(self.sampled, fit, place)
         gain, rival, lead = np.inf, -1, np.inf
         if len(fit.components) > 1:
-            per = max(1.0, fit.misfit)
-            other = self._without(fit, place)
-            gain = (fit.evidence - other.evidence) / per
-            rows = self._candidates(other, fit.components)
-            if rows:
-                rival = rows[0]
-                trial = self._replaced(fit, place, rival, component.width_cm1)
-                lead = (fit.evidence - trial.evidence) / per
+            own, rivals = self._rivals(fit, place)
+            per = 2.0 * max(1.0, fit.misfit)
+            gain = own**2 / per
+            if rivals:
+                rival = rivals[0].row
+                lead = (own**2 - rivals[0].significance ** 2) / per
         return Part(
             row=component.row,
             share=share,
@@ -244,7 +281,7 @@ class _Search:
         )
 
 
-def scene_minimum(scene: Scene) -> int:
+def _fewest_samples(scene: Scene) -> int:
     """Fewest samples a fit is made on."""
     return max(scene.min_columns // STEP, 10)
 
@@ -294,23 +331,39 @@ def _heard(sampled: Sampled, fit: Fit, place: int) -> tuple[float, float, float]
     """Agreement, effective bands and misfit of a part where it stands out of the others' scatter.
 
     What the other parts leave and the part itself are divided by the deviation expected without
-    this part, cut at one, and their roots compared: a part that is one band on the flank of a
-    strong one stands on that band alone.
+    this part, cut at one, and their roots compared.
     """
     own = fit.weights[place] * fit.components[place].column[sampled.columns]
-    deviation = fit.deviation_without(place) * np.sqrt(max(1.0, fit.misfit))
-    nothing = np.ones(own.size)
-    left = normalize.compress((own + fit.whitened * fit.deviation) / deviation, nothing, 0.5)
-    part = normalize.compress(own / deviation, nothing, 0.5)
-    norm = float(np.linalg.norm(left) * np.linalg.norm(part))
-    agreement = float(left @ part) / norm if norm > 0 else 0.0
-    power = part**2
-    fourth = float(np.sum(power**2))
-    bands = float(np.sum(power)) ** 2 / fourth / SAMPLES_PER_BAND if fourth > 0 else 0.0
+    spread = fit.deviation_without(place) * np.sqrt(max(1.0, fit.misfit))
+    left = own + fit.whitened * fit.deviation
+    agreement, bands = _agreements(own[None, :], left[None, :], spread)
     loud = (own / fit.deviation) ** 2
     total = float(loud.sum())
     misfit = float(loud @ fit.whitened**2) / total if total > 0 else 0.0
-    return agreement, bands, misfit
+    return float(agreement[0]), float(bands[0]), misfit
+
+
+def _agreements(own: Floats, left: Floats, spread: Floats) -> tuple[Floats, Floats]:
+    """Agreement of parts with what is left for them, and their effective bands, shape (R,) each.
+
+    Args:
+        own: Parts, shape (R, N).
+        left: What the others leave, shape (R, N) or (1, N).
+        spread: Expected deviation, shape (R, N) or (N,).
+    """
+    left = _roots(left / spread)
+    part = _roots(own / spread)
+    norm = np.linalg.norm(left, axis=1) * np.linalg.norm(part, axis=1)
+    agreement = np.sum(left * part, axis=1) / np.maximum(norm, 1e-300)
+    power = part**2
+    fourth = np.sum(power**2, axis=1)
+    bands = np.sum(power, axis=1) ** 2 / np.maximum(fourth, 1e-300) / SAMPLES_PER_BAND
+    return agreement, bands
+
+
+def _roots(values: Floats) -> Floats:
+    """What is more than one deviation, less that one; the root of it, sign kept."""
+    return np.asarray(np.sign(values) * np.sqrt(np.maximum(np.abs(values) - 1.0, 0.0)))
 
 
 def components(mixture: Mixture, library: Library, told: str) -> list[decide.Component]:

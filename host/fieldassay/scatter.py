@@ -32,6 +32,7 @@ REACH_CM1 = 8.0  # how far from a strong band its misfit is still felt
 # shift over half the grid (cm-1), half the squared width (cm-1)^2, the same over half the grid,
 # line shape (cm-1)^4, and response in four Legendre orders.
 PRIOR = np.array([0.4, 0.8, 1.5, 1.5, 6.0, 0.3, 0.2, 0.15, 0.12])
+WIDTH = 2  # place of the change of width among them
 BAND_SCATTER = 0.12  # single bands differ by this part of what lies around them
 FLOOR = 0.003  # of the strongest slope: ripple, stray light, remains of the background
 NOISE_FACTOR = 2.0  # of the noise variance: neighbouring samples are not independent
@@ -83,35 +84,68 @@ class Fit:
         components: As given.
         weights: Shape (K,), >= 0.
         strengths: Euclidean norm of each part, shape (K,).
-        significance: Weight over its standard deviation, shape (K,), misfit included.
-        errors: Standard deviation of each weight, misfit included, shape (K,).
         misfit: Mean squared residual over its expected variance; 1 is as expected.
         evidence: Logarithm of the marginal likelihood, up to a constant of the measurement.
         deviation: Expected standard deviation of each sample, shape (N,).
+        scatter: Variance that the scatter of each component adds, shape (K, N).
         model: Fitted values, shape (N,).
         whitened: Residual over `deviation`, shape (N,).
-        design: Columns over their deviation, shape (Q, N); the first K are the components.
+        changes: Fitted changes of each component, in standard deviations of the prior, (K, 9).
+        design: Columns over their deviation, shape (Q, N): the components, then their changes.
         inverse: Covariance of their coefficients, shape (Q, Q).
-        scatter: Variance that the scatter of each component adds, shape (K, N).
     """
 
     components: tuple[Component, ...]
     weights: Floats
     strengths: Floats
-    significance: Floats
-    errors: Floats
     misfit: float
     evidence: float
     deviation: Floats
+    scatter: Floats
     model: Floats
     whitened: Floats
+    changes: Floats
     design: Floats
     inverse: Floats
-    scatter: Floats
+
+    @property
+    def significance(self) -> Floats:
+        """Weight over its standard deviation, misfit included, shape (K,)."""
+        variance = np.diag(self.inverse)[: self.weights.size] * max(1.0, self.misfit)
+        return np.asarray(self.weights / np.sqrt(np.maximum(variance, 1e-300)))
 
     def deviation_without(self, place: int) -> Floats:
         """Standard deviation of each sample without the scatter of one component, shape (N,)."""
         return np.asarray(np.sqrt(np.maximum(self.deviation**2 - self.scatter[place], 1e-300)))
+
+    def without(self, place: int) -> Fit:
+        """The fit without one component and its changes, at the same deviation."""
+        count = len(self.components)
+        kept = [i for i in range(count) if i != place]
+        changes = count + np.arange(count * PRIOR.size).reshape(count, -1)
+        rows = np.concatenate([kept, changes[kept].ravel()]).astype(np.intp)
+        measured = self.model / self.deviation + self.whitened
+        design = self.design[rows]
+        # What is left out of a covariance is conditioned on: the precision keeps its block.
+        precision = np.linalg.inv(self.inverse)[np.ix_(rows, rows)]
+        inverse = np.asarray(np.linalg.inv(precision), dtype=np.float64)
+        solved = inverse @ (design @ measured)
+        fitted = solved @ design
+        residual = measured - fitted
+        return Fit(
+            components=tuple(self.components[i] for i in kept),
+            weights=np.maximum(solved[: count - 1], 0.0),
+            strengths=self.strengths[kept],
+            misfit=float(residual @ residual) / residual.size,
+            evidence=-0.5 * float(measured @ residual),
+            deviation=self.deviation,
+            scatter=self.scatter[kept],
+            model=fitted * self.deviation,
+            whitened=residual,
+            changes=solved[count - 1 :].reshape(count - 1, -1),
+            design=design,
+            inverse=inverse,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,56 +244,68 @@ class Scatter:
             result += both
         return np.asarray(result)
 
-    def fit(self, sampled: Sampled, components: Sequence[Component]) -> Fit:
-        """Fit a sum with its changes; the variance follows the weights, in three rounds."""
-        at = sampled.columns
-        count = len(components)
+    def fit(
+        self,
+        sampled: Sampled,
+        components: Sequence[Component],
+        weights: Floats | None = None,
+    ) -> Fit:
+        """Fit a sum with its changes; the variance follows the weights, in a few rounds.
+
+        Args:
+            sampled: The measurement.
+            components: At least one.
+            weights: First guess, shape (K,); by least squares if not given.
+        """
+        at, count = sampled.columns, len(components)
         basis = np.array([c.column[at] for c in components])
         changes = np.array([c.changes[:, at] for c in components])
         power = np.array([c.power[at] for c in components])
         nothing = NOISE_FACTOR * sampled.noise**2 + (FLOOR * sampled.strongest) ** 2 + 1e-300
-        gram, along = basis @ basis.T, basis @ sampled.values
-        gram[np.diag_indices(count)] *= 1.0 + 1e-9
-        weights = np.maximum(np.linalg.solve(gram, along), 0.0)
-        ridge = np.ones(count * (1 + PRIOR.size))
-        ridge[:count] = 0.0
-        weights_used = weights
-        for turn in range(3):
-            weights_used = weights
-            variance = nothing + BAND_SCATTER**2 * (weights**2 @ power)
+        rounds = 2
+        if weights is None:
+            gram = basis @ basis.T
+            gram.flat[:: count + 1] *= 1.0 + 1e-9
+            weights = np.maximum(np.linalg.solve(gram, basis @ sampled.values), 0.0)
+            rounds = 3
+        size = count * (1 + PRIOR.size)
+        ridge = np.full(size, 1.0 + 1e-300)
+        ridge[:count] = 1e-300
+        design = np.empty((size, at.size))
+        for turn in range(rounds):
+            used = weights
+            scatter = BAND_SCATTER**2 * used[:, None] ** 2 * power
+            variance = nothing + scatter.sum(axis=0)
             scale = 1.0 / np.sqrt(variance)
-            design = np.vstack([basis, (weights[:, None, None] * changes).reshape(-1, at.size)])
-            design *= scale
+            np.multiply(basis, scale, out=design[:count])
+            np.multiply(
+                changes, used[:, None, None] * scale, out=design[count:].reshape(changes.shape)
+            )
             measured = sampled.values * scale
             normal = design @ design.T
-            normal[np.diag_indices_from(normal)] *= 1.0 + 1e-9
-            normal[np.diag_indices_from(normal)] += ridge + 1e-300
-            inverse = np.linalg.inv(normal)
-            solved = inverse @ (design @ measured)
+            normal.flat[:: size + 1] *= 1.0 + 1e-9
+            normal.flat[:: size + 1] += ridge
+            solved = np.linalg.solve(normal, design @ measured)
             new = np.maximum(solved[:count], 0.0)
-            weights = 0.5 * (weights + new) if turn == 0 else new
-        residual = measured - solved @ design
-        misfit = float(residual @ residual) / at.size
-        _, volume = np.linalg.slogdet(normal[count:, count:])
-        evidence = -0.5 * (
-            float(measured @ residual) + float(np.sum(np.log(variance))) + float(volume)
-        )
-        errors = np.sqrt(np.maximum(np.diag(inverse)[:count], 1e-300) * max(1.0, misfit))
-        norms = np.linalg.norm(basis, axis=1)
+            weights = 0.5 * (used + new) if turn == 0 and rounds == 3 else new
+        fitted = solved @ design
+        residual = measured - fitted
+        lower = np.linalg.cholesky(normal[count:, count:])
+        volume = 2.0 * float(np.sum(np.log(np.diag(lower))))
+        evidence = -0.5 * (float(measured @ residual) + float(np.sum(np.log(variance))) + volume)
         return Fit(
             components=tuple(components),
             weights=weights,
-            strengths=weights * norms,
-            significance=weights / errors,
-            errors=errors,
-            misfit=misfit,
+            strengths=weights * np.linalg.norm(basis, axis=1),
+            misfit=float(residual @ residual) / at.size,
             evidence=evidence,
             deviation=np.sqrt(variance),
-            model=(solved @ design) / scale,
+            scatter=scatter,
+            model=fitted / scale,
             whitened=residual,
+            changes=solved[count:].reshape(count, -1),
             design=design,
-            inverse=inverse,
-            scatter=BAND_SCATTER**2 * weights_used[:, None] ** 2 * power,
+            inverse=np.asarray(np.linalg.inv(normal), dtype=np.float64),
         )
 
     def gains(self, fit: Fit, references: NDArray[np.float32]) -> tuple[Floats, Floats]:
@@ -270,17 +316,28 @@ class Scatter:
             references: Sampled derivatives, shape (R, N).
 
         Returns:
-            Significance (weight over its standard deviation, misfit included) and weight, (R,).
+            Weight over its standard deviation as the model has it (misfit not included), and the
+            weight, shape (R,) each.
         """
         scaled = references * (1.0 / fit.deviation).astype(np.float32)
-        along = scaled @ fit.whitened.astype(np.float32)
-        shared = (scaled @ fit.design.T.astype(np.float32)).astype(np.float64)
+        design = fit.design.astype(np.float32)
+        along = (scaled @ fit.whitened.astype(np.float32)).astype(np.float64)
+        shared = (scaled @ design.T).astype(np.float64)
         whole = np.einsum("ij,ij->i", scaled, scaled).astype(np.float64)
         own = whole - np.einsum("ij,ij->i", shared @ fit.inverse, shared)
         own = np.maximum(own, 1e-3 * whole + 1e-300)
-        raw = along / np.sqrt(own)
-        left = np.maximum(fit.misfit - raw**2 / fit.whitened.size, 0.0)
-        return raw / np.sqrt(np.maximum(1.0, left)), along / own
+        return along / np.sqrt(own), along / own
+
+
+def widened(width_cm1: float, change: float) -> float:
+    """The line width that a fitted change of width asks for, to a quarter of a cm-1.
+
+    Args:
+        width_cm1: Gaussian sigma the reference was broadened by.
+        change: Of half the squared width, in standard deviations of its prior.
+    """
+    square = width_cm1**2 + 2.0 * change * float(PRIOR[WIDTH])
+    return min(round(4.0 * float(np.sqrt(max(square, 0.0)))) / 4.0, WIDTHS_CM1[-1])
 
 
 def _fast_length(at_least: int) -> int:
