@@ -2,6 +2,8 @@
 
 The machine's speed drifts by tens of percent; a ratio of neighbours in time does not. Each pair
 times a block of calls of one side, then of the other; every second pair begins with the other.
+Processor time is compared: with one thread on an idle machine it is the time on the wall, and on a
+busy one it leaves out what other programs took. The ratio on the wall is kept beside it.
 """
 
 from __future__ import annotations
@@ -89,9 +91,10 @@ class Worker:
         """Load what the task needs; not timed."""
         self.ask(do="prepare", task=task, case=str(case) if case else None, parameters=parameters)
 
-    def time(self, start: int, count: int) -> float:
-        """Seconds a call, over `count` calls from the `start`-th on."""
-        return float(self.ask(do="time", start=start, count=count)["seconds"])
+    def time(self, start: int, count: int) -> tuple[float, float]:
+        """Seconds a call of processor and wall, over `count` calls from the `start`-th on."""
+        answer = self.ask(do="time", start=start, count=count)
+        return max(answer["cpu"], 1e-9), max(answer["wall"], 1e-9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,31 +119,42 @@ class Paired:
     ours_s: Spread
     peer_s: Spread
     ratio: Spread
+    wall_ratio: Spread
     pairs: int
+
+
+def calls_in_a_block(worker: Worker, block_s: float) -> int:
+    """How many calls fill a block of `block_s`; the first calls are slow and count only for one."""
+    count = 1
+    for _ in range(3):
+        cpu, _wall = worker.time(0, count)
+        count = max(1, min(100_000, round(block_s / cpu)))
+    return count
 
 
 def alternate(ours: Worker, peer: Worker, pairs: int, block_s: float = BLOCK_S) -> Paired:
     """Time both sides in turn; the median ratio is that of the pairs, not of the medians."""
-    counts = {}
-    for worker in (ours, peer):
-        once = max(worker.time(0, 1), worker.time(1, 1), 1e-9)
-        counts[worker] = max(1, min(100_000, round(block_s / once)))
-        if counts[worker] > 1:  # the first calls are slow: measure again
-            again = max(worker.time(0, counts[worker]), 1e-9)
-            counts[worker] = max(1, min(100_000, round(block_s / again)))
-    seconds: dict[Worker, list[float]] = {ours: [], peer: []}
+    counts = {worker: calls_in_a_block(worker, block_s) for worker in (ours, peer)}
+    times: dict[Worker, list[tuple[float, float]]] = {ours: [], peer: []}
     start = 0
     for number in range(pairs):
         for worker in (ours, peer) if number % 2 == 0 else (peer, ours):
             worker.time(start, 1)  # whatever the other one drove out of the caches
-            seconds[worker].append(worker.time(start, counts[worker]))
+            times[worker].append(worker.time(start, counts[worker]))
         start += max(counts.values())
-    ratios = [p / o for o, p in zip(seconds[ours], seconds[peer], strict=True)]
-    return Paired(Spread.of(seconds[ours]), Spread.of(seconds[peer]), Spread.of(ratios), pairs)
+    cpu, wall = (
+        [p[i] / o[i] for o, p in zip(times[ours], times[peer], strict=True)] for i in (0, 1)
+    )
+    return Paired(
+        Spread.of([t for t, _ in times[ours]]),
+        Spread.of([t for t, _ in times[peer]]),
+        Spread.of(cpu),
+        Spread.of(wall),
+        pairs,
+    )
 
 
 def alone(worker: Worker, blocks: int, block_s: float = BLOCK_S) -> Spread:
     """Seconds a call of one side, where there is no peer."""
-    once = max(worker.time(0, 1), 1e-9)
-    count = max(1, round(block_s / once))
-    return Spread.of([worker.time(number * count, count) for number in range(blocks)])
+    count = calls_in_a_block(worker, block_s)
+    return Spread.of([worker.time(number * count, count)[0] for number in range(blocks)])

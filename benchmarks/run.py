@@ -60,7 +60,9 @@ class Run:
         """The folder with the arrays of a case, made if need be; None if it cannot be had."""
         if name == "real" and self.wheel is None:
             return None
-        folder = self.folder / f"{name}-{self.sizes.get(name, 'all')}x{self.columns}"
+        folder = (
+            self.folder / f"{name.replace(' ', '-')}-{self.sizes.get(name, 'all')}x{self.columns}"
+        )
         recipe = hashlib.sha256(Path(spectra.__file__).read_bytes()).hexdigest()
         complete = folder / "complete"
         if complete.exists() and complete.read_text(encoding="ascii") == recipe:
@@ -77,7 +79,9 @@ class Run:
                 assert self.wheel is not None
                 library, queries = spectra.real(self.wheel, self.columns)
             else:
-                library, queries = spectra.synthetic(self.sizes[name], self.columns)
+                size = self.sizes[name.removesuffix(" narrow")]
+                narrower = 2.0 if name.endswith(" narrow") else 1.0
+                library, queries = spectra.synthetic(size, self.columns, narrower)
             arrays = {
                 "library": library,
                 "queries": queries,

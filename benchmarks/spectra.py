@@ -1,9 +1,10 @@
 """Libraries and queries of the benchmark: synthetic by a fixed recipe, and real ones.
 
 All rows and queries are mean-centred unit vectors in float32, so an inner product is Pearson's r.
-The recipe: 2,000 classes, each the sum of 8 to 40 Lorentzian bands (2 to 9 columns wide of 1,024,
-heights gamma(0.7)); a reference is its class shifted by up to 2 columns plus a cubic background
-(0.06 of its maximum) and noise (0.01). Synthetic libraries flatter pruning: hence the real one.
+The recipe: 2,000 classes, each the sum of 8 to 40 Lorentzian bands (half width 2 to 9 columns of
+1,024, heights gamma(0.7)); a reference is its class shifted by up to 2 columns plus a cubic
+background (0.06 of its maximum) and noise (0.01). The narrower the bands, the less is pruned, and
+synthetic libraries flatter pruning: hence the real one.
 """
 
 from __future__ import annotations
@@ -31,16 +32,16 @@ def unit_rows(values: NDArray[np.floating]) -> Rows:
     return np.ascontiguousarray(centred / np.where(norms > 0.0, norms, 1.0), dtype=np.float32)
 
 
-def _classes(columns: int, random: np.random.Generator) -> Floats:
+def _classes(columns: int, random: np.random.Generator, narrower: float = 1.0) -> Floats:
     x = np.arange(columns, dtype=np.float64)
     rows = np.zeros((CLASSES, columns))
     for row in rows:
         count = int(random.integers(8, 41))
         centres = random.uniform(0, columns, count)
-        widths = random.uniform(2.0, 9.0, count) * columns / 1024
+        widths = random.uniform(2.0, 9.0, count) * columns / 1024 / narrower
         heights = random.gamma(0.7, 1.0, count)
         for centre, width, height in zip(centres, widths, heights, strict=True):
-            row += height / (1.0 + ((x - centre) / (0.5 * width)) ** 2)
+            row += height / (1.0 + ((x - centre) / width) ** 2)
         row /= row.max()
     return rows
 
@@ -50,14 +51,16 @@ def _background(count: int, columns: int, random: np.random.Generator) -> Floats
     return random.normal(size=(count, 4)) @ np.stack([np.ones(columns), x, x**2, x**3])
 
 
-def synthetic(references: int, columns: int, seed: int = 20261124) -> tuple[Rows, Rows]:
+def synthetic(
+    references: int, columns: int, narrower: float = 1.0, seed: int = 20261124
+) -> tuple[Rows, Rows]:
     """A library of shape (references, columns) and QUERIES mixtures of what is in it.
 
     A query is one row with up to 30 % of another, a background of 0.03 and noise of 0.02 (relative
-    to the largest value of the row).
+    to the largest value of the row). `narrower` divides the widths of the bands.
     """
     random = np.random.default_rng(seed)
-    classes = _classes(columns, random)
+    classes = _classes(columns, random, narrower)
     x = np.arange(columns, dtype=np.float64)
     library = np.empty((references, columns), dtype=np.float32)
     for start in range(0, references, 2000):

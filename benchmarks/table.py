@@ -87,6 +87,8 @@ ROWS = (
         (Case("100k", "stored_query", "", "", {"k": HITS}),)),
     Row("real_query", "one held-out real query, real library, against faiss IndexFlatIP", "x", None, None,
         (_search("real"),)),
+    Row("narrow_query", "one query, 15,000 references with bands half as wide, against faiss IndexFlatIP", "x",
+        None, None, (_search("15k narrow"),)),
     Row("batch_64_faiss", "batch of 64, 15,000 and 100,000 references, against faiss IndexFlatIP", "x",
         None, None, (_batch("15k", "faiss_batch"), _batch("100k", "faiss_batch"))),
     Row("asls_pentapy", "AsLS baseline, 1,024 points, against pybaselines with pentapy", "x", None, None,

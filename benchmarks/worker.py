@@ -34,19 +34,24 @@ def peak_memory_mb() -> float:
     raise RuntimeError("the system does not tell VmHWM")
 
 
-def timed(calls: Sequence[Call], start: int, count: int) -> float:
-    """Seconds a call over `count` calls, beginning with the `start`-th, round and round."""
+def timed(calls: Sequence[Call], start: int, count: int) -> dict[str, float]:
+    """Seconds a call over `count` calls, beginning with the `start`-th, round and round.
+
+    `cpu` is processor time of all threads, `wall` what a clock on the wall says.
+    """
     chosen = [calls[(start + i) % len(calls)] for i in range(count)]
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.process_time()
     for call in chosen:
         call()
-    return (time.perf_counter() - began) / count
+    cpu, wall = time.process_time() - cpu_began, time.perf_counter() - began
+    return {"cpu": cpu / count, "wall": wall / count}
 
 
 def save_answers(calls: Sequence[Call], path: Path) -> None:
-    """What every call says: a tuple of arrays, stacked over the calls."""
+    """What every call says, stacked: a tuple of arrays, or rows and scores in one."""
     answers = [call() for call in calls]
-    np.savez(path, *[np.stack([np.asarray(part) for part in parts]) for parts in zip(*answers)])  # noqa: B905
+    parts = [(a["row"], a["score"]) if hasattr(a, "dtype") else tuple(a) for a in answers]
+    np.savez(path, *[np.stack([np.asarray(x) for x in part]) for part in zip(*parts, strict=True)])
 
 
 def main(side: str) -> None:
@@ -67,7 +72,7 @@ def main(side: str) -> None:
                 calls = tasks[question["task"]](case, **question["parameters"])
                 answer = {"calls": len(calls)}
             elif question["do"] == "time":
-                answer = {"seconds": timed(calls, question["start"], question["count"])}
+                answer = timed(calls, question["start"], question["count"])
             elif question["do"] == "answers":
                 save_answers(calls, Path(question["path"]))
                 answer = {}

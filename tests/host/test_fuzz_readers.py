@@ -8,6 +8,7 @@ or nothing behind the hash would ever be reached.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib
 import json
@@ -190,7 +191,7 @@ def changed_header(random: np.random.Generator, header: dict) -> bytes:
         elif kind == 2 and isinstance(node[key], int) and not isinstance(node[key], bool):
             node[key] += int(random.choice([-64, -4, -1, 1, 4, 64, 2**40]))
         else:
-            node[key] = ODD[int(random.integers(len(ODD)))]
+            node[key] = copy.deepcopy(ODD[int(random.integers(len(ODD)))])
     return json.dumps(header).encode()
 
 

@@ -342,3 +342,14 @@ def test_reading_all_and_reading_one_agree_on_real_files(data_dir: Path) -> None
         assert np.array_equal(first.intensity, one.intensity), path.name
         compared, blocks = compared + 1, blocks + len(parts)
     assert compared > 60 and blocks > compared
+
+
+def test_an_x_beyond_any_number_is_one_error() -> None:
+    text = (
+        b"##TITLE=t\n##JCAMP-DX=4.24\n##DATA TYPE=RAMAN SPECTRUM\n##XUNITS=1/CM\n##YUNITS=COUNTS\n"
+        b"##XFACTOR=1\n##YFACTOR=1\n##FIRSTX=1\n##LASTX=4\n##NPOINTS=4\n##XYDATA=(X++(Y..Y))\n"
+        b"1e999 1 2\n3 3 4\n##END=\n"
+    )
+    for x in (b"1e999", b"0e999", b"-1.5e400"):
+        with pytest.raises(FormatError):
+            jcamp.read(text.replace(b"1e999", x))

@@ -7,6 +7,7 @@ Source: McDonald and Wilks, Appl. Spectrosc. 42 (1988) 151, section 5.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -191,4 +192,7 @@ def _last_digit(text: str) -> float:
     """The worth of the last digit of a number as printed."""
     mantissa, _, exponent = text.lower().partition("e")
     decimals = len(mantissa.partition(".")[2])
-    return float(10.0 ** (int(exponent or 0) - decimals))
+    worth = float(f"1e{int(exponent or 0) - decimals}")
+    if not math.isfinite(worth):
+        raise damaged(f"A data line begins with an X beyond any number: {text[:30]!r}.")
+    return worth
