@@ -1,4 +1,4 @@
-"""Build, show and check reference libraries."""
+"""Build, import, show and check reference libraries."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fieldassay import config, library_build, library_sources
+from fieldassay.commands import library_import, library_show
 from fieldassay.library import Library
 from fieldassay.preprocess import recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`build`, `show` and `check`."""
+    """One parser for each action."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     build = actions.add_parser(
         "build", help="make the library of a public source from its pinned wheel"
@@ -32,11 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--output", type=Path, help="library file (default: in the home folder)")
     build.add_argument("--wheel", type=Path, help="the reference wheel, if it is here already")
     build.add_argument("--offline", action="store_true", help="never use the network")
+    import_ = actions.add_parser(
+        "import", help="make a library of an agency's own files: CSV, JCAMP-DX, SPC, folders"
+    )
+    library_import.add_arguments(import_)
     show = actions.add_parser("show", help="list the substances and references of a library")
+    coverage = actions.add_parser(
+        "coverage", help="which scheduled substances, precursors, cutting agents have no reference"
+    )
     check = actions.add_parser("check", help="check a library's hash, entries and duplicates")
-    for sub in (show, check):
+    for sub in (show, coverage, check):
         sub.add_argument("path", nargs="?", type=Path, help="library file (default: the built one)")
-    for sub in (build, show, check):
+    for sub in (build, import_, show, coverage, check):
         sub.add_argument("--home", type=Path, help="home folder (default: FIELDASSAY_HOME)")
         sub.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -46,10 +53,13 @@ def run(args: argparse.Namespace) -> int:
     home = config.home(args.home)
     if args.action == "build":
         return _build(args, home)
-    path = args.path or home.library
-    library = Library.open(path)
+    if args.action == "import":
+        return library_import.run(args)
+    library = Library.open(args.path or home.library)
     if args.action == "show":
-        return _show(args, library)
+        return library_show.show(library, as_json=args.json)
+    if args.action == "coverage":
+        return library_show.coverage(library, as_json=args.json)
     return _check(args, library)
 
 
@@ -80,40 +90,6 @@ def _build(args: argparse.Namespace, home: config.Home) -> int:
             f"{done.path} {state}: {facts['references']} references of {facts['substances']} "
             f"substances, {done.library.hash}"
         )
-    return 0
-
-
-def _show(args: argparse.Namespace, library: Library) -> int:
-    rows: list[dict[str, Any]] = []
-    for substance in sorted(library.substances.values(), key=lambda s: s.id):
-        references = [e for e in library.entries if e.substance == substance.id]
-        rows.append(
-            {
-                "id": substance.id,
-                "name": substance.name,
-                "inchikey": substance.inchikey,
-                "family": substance.family,
-                "packaging": substance.packaging,
-                "references": [
-                    {
-                        "label": e.label,
-                        "instrument": e.instrument,
-                        "laser_nm": e.laser_nm,
-                        "source": e.source,
-                        "licence": e.licence,
-                        "sha256": e.sha256,
-                    }
-                    for e in references
-                ],
-            }
-        )
-    if args.json:
-        print(json.dumps({"library": library.hash, "title": library.title, "substances": rows}))
-        return 0
-    print(f"{library.title}\n{library.hash}\nrecipe {library.recipe}\n")
-    for row in rows:
-        labels = ", ".join(r["label"] for r in row["references"])
-        print(f"{row['id']:32} {row['name']:34} {labels}")
     return 0
 
 

@@ -152,6 +152,8 @@ def read_all(data: bytes) -> list[tuple[str, Spectrum | FormatError]]:
                 name = _FACTS.get(label, "")
                 if name in _OUTER and outer.get(label):
                     meta.setdefault(name, outer.get(label)[:MAX_FACT_CHARACTERS])
+                if _about_laser(label) and "excitation_nm" not in meta:
+                    meta.update(facts([(label.lstrip("$."), outer.get(label))]))
             outer = outer.outer
         found.append((title, replace(spectrum, meta=meta)))
     if not found:
