@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fieldassay import align
-from fieldassay.kernel import search
+from fieldassay.kernel import fits, search
 from fieldassay.library import Library
 from fieldassay.preprocess import normalize, recipe
 from fieldassay.spectrum import Spectrum
@@ -360,31 +359,10 @@ def _best_by_row(found: list[Explanation]) -> list[Explanation]:
 def nonnegative_weights(basis: Floats, measured: Floats) -> Floats:
     """Weights >= 0, shape (K,), that bring `basis` (N, K) closest to `measured` (N,); K is small.
 
-    The optimum is the free solution on the columns it uses. So each subset is solved, all columns
-    first, which mostly ends it, and the best solution without a negative weight taken. Exact, in at
-    most 2^K small systems. Not from scipy.optimize, whose import takes as long as twenty
-    identifications; a test holds it to `nnls` there.
+    Not from scipy.optimize, whose import takes as long as twenty identifications; a test holds it
+    to `nnls` there.
     """
-    gram, along = basis.T @ basis, basis.T @ measured
-    if along.size == 1:
-        return np.maximum(along, 0.0) / (gram[0] if gram[0, 0] > 0.0 else 1.0)
-    best, best_gain = np.zeros(along.size), 0.0
-    for used in range(along.size, 0, -1):
-        for subset in combinations(range(along.size), used):
-            at = np.array(subset)
-            try:
-                solved = np.linalg.solve(gram[at[:, None], at], along[at])
-            except np.linalg.LinAlgError:  # columns that depend on each other: fewer will do
-                continue
-            if solved.min() > 0.0:
-                weights = np.zeros(along.size)
-                weights[at] = solved
-                gain = float(weights @ (2.0 * along - gram @ weights))  # of the squared distance
-                if used == along.size:
-                    return weights
-                if gain > best_gain:
-                    best, best_gain = weights, gain
-    return best
+    return fits.nonnegative(basis.T @ basis, basis.T @ measured)
 
 
 def _effective_bands(compressed: Floats) -> float:

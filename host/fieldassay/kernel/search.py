@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldassay._kernel import ffi, lib
+from fieldassay.kernel import signal
 from fieldassay.kernel.planes import Planes, build_planes, make_index
 from fieldassay.library import Library
 
@@ -217,8 +218,7 @@ def shifted(values: Floats, shifts_cm1: Floats) -> Rows:
     Row v holds values(x + shifts[v]): the spectrum as it would be if its bands were measured
     `shifts[v]` too high.
     """
-    columns = np.arange(values.size, dtype=np.float64)
-    return np.array([np.interp(columns + s, columns, values) for s in shifts_cm1], dtype=np.float32)
+    return signal.shifted(values, shifts_cm1)
 
 
 def top_references(

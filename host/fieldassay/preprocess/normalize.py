@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldassay.kernel import signal
+
 Floats = NDArray[np.float64]
 
 
@@ -21,8 +23,7 @@ def compress(values: Floats, threshold: Floats, power: float) -> Floats:
     so that two substances sharing one strong band (benzene and sodium sulfate near 993 cm-1) are
     told apart by all the others.
     """
-    above = np.maximum(np.abs(values) - threshold, 0.0)
-    return np.asarray(np.sign(values) * above**power, dtype=np.float64)
+    return signal.compress(values, threshold, power)
 
 
 def threshold(values: Floats, noise: Floats, noise_sigma: float, floor: float) -> Floats:
