@@ -28,6 +28,7 @@ COLUMNS_PER_BAND = 25.0  # participation ratio of one band of 7 to 10 cm-1 after
 EDGE_COLUMNS = 9  # where the derivative still sees the end of the measurement
 FITTED = 16  # substances the kernel ranks first whose noise-aware agreement is computed
 ALIGNED = 4  # of these the best, whose axis and line width are fitted too
+TOLERANCE = 6  # columns to each side where a band counts as the same
 NO_SHIFT = align.AxisFit(0.0, 0.0, float("inf"), float("inf"), 0.0)
 
 
@@ -86,6 +87,17 @@ class Explanation:
     stretch: float = 0.0
     broadening_cm1: float = 0.0
     axis: align.AxisFit = NO_SHIFT
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A band on one side only: its slope over the steepest of the model, and where it is."""
+
+    height: float
+    at_cm1: float
+
+
+NO_CONTRADICTION = (Contradiction(0.0, 0.0), Contradiction(0.0, 0.0))
 
 
 def prepare(spectrum: Spectrum, library: Library, axis: Mapping[str, float]) -> Prepared:
@@ -284,6 +296,30 @@ class Scene:
         slope = axis["few_bands_penalty_per_cm1_squared"] - axis["penalty_per_cm1_squared"]
         return axis["penalty_per_cm1_squared"] + few * slope
 
+    def contradictions(self, e: Explanation) -> tuple[Contradiction, Contradiction]:
+        """The strongest band that is measured and not in the model, and the other way round.
+
+        Slopes are compared with the highest of the other side within TOLERANCE columns, so errors
+        of axis and line width do not count, and must stand above it by half and above the noise.
+        """
+        columns = self._window(e.rows)
+        measured, threshold, a = (
+            part[columns] for part in self._moved(e.shift_cm1, e.stretch, e.broadening_cm1)
+        )
+        basis = np.stack([self._basis(row, e.broadening_cm1)[columns] for row in e.rows], axis=1)
+        model = basis @ np.asarray(e.weights)
+        place = self._from_centre[columns] * (2.0 / self._from_centre.size)
+        b = normalize.compress(model, threshold, self._power)
+        model = model * align.response(a, b, place, self.prepared.axis["response_sd"]) ** 3
+        top = max(float(np.max(np.abs(model), initial=0.0)), 1e-30)
+        found = []
+        for these, those in ((measured, model), (model, measured)):
+            over = np.abs(these) - 2.0 * threshold - 1.5 * _local_highest(np.abs(those), TOLERANCE)
+            at = int(np.argmax(over)) if over.size else 0
+            height = max(float(over[at]) / top, 0.0) if over.size else 0.0
+            found.append(Contradiction(height, float(self.library.grid_cm1[columns.start + at])))
+        return found[0], found[1]
+
     def extend(self, start: Explanation, excluded: frozenset[str]) -> Explanation:
         """The best explanation with one more reference of a substance not excluded, same shift."""
         best = start
@@ -346,6 +382,13 @@ class Scene:
 
 def _rank(e: Explanation) -> tuple[float, tuple[int, ...]]:
     return (-e.score, e.rows)
+
+
+def _local_highest(values: Floats, reach: int) -> Floats:
+    """The highest value within `reach` columns of each, same shape."""
+    padded = np.pad(values, reach)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
+    return np.asarray(windows.max(axis=1))
 
 
 def _best_by_row(found: list[Explanation]) -> list[Explanation]:

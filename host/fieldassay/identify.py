@@ -6,25 +6,26 @@ methods are in `preprocess`, `match`, `explain`; the line that decides a verdict
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fieldassay import calibration, decide, mixtures
-from fieldassay.explain import EDGE_COLUMNS, Explanation, Scene, prepare
+from fieldassay.explain import EDGE_COLUMNS, NO_CONTRADICTION, Explanation, Scene, prepare
 from fieldassay.frame import Frame
 from fieldassay.library import Library
 from fieldassay.naming import named
 from fieldassay.preprocess import baseline, recipe, smooth
 from fieldassay.quality import measure as measure_quality
 from fieldassay.spectrum import Spectrum
-from fieldassay.verdict import Candidate, Identification, Reason
+from fieldassay.verdict import Candidate, Identification, Quality, Reason
 
 Floats = NDArray[np.float64]
 THRESHOLDS = decide.load_thresholds()
-ALGORITHM = f"{recipe.RAMAN.id}+{THRESHOLDS.id}"
+ALGORITHM = f"{recipe.RAMAN.id}+{THRESHOLDS.id}+{decide.CALIBRATION.id}"
 CANDIDATES = 10
 SAME_LASER_NM = 20.0
 KERNEL_HITS = 48  # references the kernel hands on
@@ -60,13 +61,56 @@ def identify(spectrum: Spectrum, library: Library, context: Context = Context())
     Raises:
         FormatError: The axis cannot be converted or does not overlap the library.
     """
+    found = examine(spectrum, library, context)
+    evidence = found.evidence
+    quality = replace(
+        found.quality,
+        details={**found.quality.details, **decide.probabilities(evidence, THRESHOLDS)},
+    )
+    verdict = decide.decide(evidence, THRESHOLDS)
+    return Identification(
+        verdict=verdict,
+        candidates=tuple(
+            Candidate(s.named.id, s.named.name, max(0.0, s.score)) for s in evidence.singles
+        ),
+        quality=quality,
+        hazard_card=decide.hazard_card(
+            verdict, {s.id: s.hazard_card for s in library.substances.values()}
+        ),
+        library=library.hash,
+        algorithm=ALGORITHM,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a verdict rests on, before it is decided."""
+
+    scene: Scene
+    singles: Sequence[Explanation]
+    quality: Quality
+    evidence: decide.Evidence
+
+
+def examine(
+    spectrum: Spectrum, library: Library, context: Context = Context(), sums: bool = True
+) -> Examined:
+    """Everything up to the decision; arguments and errors as `identify`.
+
+    Args:
+        spectrum: The measurement.
+        library: The references.
+        context: What is known besides.
+        sums: Look for sums of substances.
+    """
     spectrum = calibration.to_wavenumber(spectrum, context.excitation_nm)
     scene = _scene(spectrum, library)
     singles = _best_of_each_substance(scene.singles(KERNEL_HITS), library)
-    mixture = mixtures.find(scene, singles, library)
+    mixture = mixtures.find(scene, singles, library) if sums else None
     quality = measure_quality(
         spectrum, scene, singles, context.saturated or "saturated" in context.flags
     )
+    unexplained, missing = scene.contradictions(singles[0]) if singles else NO_CONTRADICTION
     evidence = decide.Evidence(
         singles=[
             decide.Single(
@@ -84,20 +128,12 @@ def identify(spectrum: Spectrum, library: Library, context: Context = Context())
         saturated=quality.saturated,
         interrupted="interrupted" in context.flags,
         notes=_notes(library, context),
+        unexplained=unexplained.height,
+        unexplained_at_cm1=unexplained.at_cm1,
+        missing=missing.height,
+        missing_at_cm1=missing.at_cm1,
     )
-    verdict = decide.decide(evidence, THRESHOLDS)
-    return Identification(
-        verdict=verdict,
-        candidates=tuple(
-            Candidate(s.named.id, s.named.name, max(0.0, s.score)) for s in evidence.singles
-        ),
-        quality=quality,
-        hazard_card=decide.hazard_card(
-            verdict, {s.id: s.hazard_card for s in library.substances.values()}
-        ),
-        library=library.hash,
-        algorithm=ALGORITHM,
-    )
+    return Examined(scene, singles, quality, evidence)
 
 
 def context_of(frame: Frame) -> Context:

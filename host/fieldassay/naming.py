@@ -5,10 +5,12 @@ from __future__ import annotations
 from fieldassay.decide import Named
 from fieldassay.library import Library
 
+SALTS = "inorganic salt"  # family of the catalogue
+
 
 def named(library: Library, row: int, told_packaging: str) -> Named:
     """The substance of a row; the packaging the officer named counts as packaging."""
     s = library.substances[library.entries[row].substance]
     told = told_packaging.strip().lower()
     packaging = s.packaging or (told != "" and told in (s.id, s.name.lower()))
-    return Named(s.id, s.name, s.inchikey, packaging, s.natural)
+    return Named(s.id, s.name, s.inchikey, packaging, s.natural, s.family == SALTS)

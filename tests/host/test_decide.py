@@ -25,6 +25,7 @@ T = load_thresholds()
 A, B, C = (Named(x, x.upper(), None) for x in "abc")
 BAG = Named("polyethylene", "Polyethylene", None, packaging=True)
 OIL = Named("oil", "Oil", None, natural=True)
+SALT = Named("salt", "Salt", None, salt=True)
 GOOD = Evidence(
     singles=[Single(A, 0.95, 10.0, 0.0), Single(B, 0.4, 10.0, 0.0)],
     mixture=(), mixture_score=0.0, mixture_shift_cm1=0.0, snr=500.0, informative_columns=800,
@@ -72,16 +73,45 @@ def outcome(evidence: Evidence) -> tuple[str, str, list[str]]:
             ("inconclusive", "look_alikes", ["a", "b"]),
         ),
         (
-            replace(GOOD, singles=[Single(A, 0.86, 1.5, 0.0)]),
+            replace(GOOD, singles=[Single(A, 0.76, 1.5, 0.0)]),
             ("inconclusive", "few_bands", ["a"]),
         ),
         (
-            replace(GOOD, singles=[Single(A, 0.95, 1.5, 3.0)]),
-            ("inconclusive", "few_bands", ["a"]),
-        ),
-        (
-            replace(GOOD, singles=[Single(A, 0.95, 1.5, 1.0)]),
+            replace(GOOD, singles=[Single(A, 0.90, 1.5, 6.0)]),
             ("match", "fits_one_reference", ["a"]),
+        ),
+        (
+            replace(GOOD, singles=[Single(A, 0.85, 9, 0)], unexplained=0.2),
+            ("inconclusive", "band_contradicts", ["a"]),
+        ),
+        (
+            replace(GOOD, singles=[Single(A, 0.85, 9, 0)], missing=0.2),
+            ("inconclusive", "band_contradicts", ["a"]),
+        ),
+        (replace(GOOD, unexplained=0.2), ("match", "fits_one_reference", ["a"])),
+        (
+            replace(GOOD, singles=[Single(SALT, 0.90, 1.5, 0.0)]),
+            ("inconclusive", "few_bands", ["salt"]),
+        ),
+        (
+            replace(GOOD, singles=[Single(SALT, 0.98, 1.5, 3.0)]),
+            ("inconclusive", "few_bands", ["salt"]),
+        ),
+        (
+            replace(GOOD, singles=[Single(SALT, 0.98, 1.5, 1.0)]),
+            ("match", "fits_one_reference", ["salt"]),
+        ),
+        (
+            replace(GOOD, singles=[Single(SALT, 0.95, 9.0, 6.0)]),
+            ("match", "fits_one_reference", ["salt"]),
+        ),
+        (
+            replace(GOOD, singles=[Single(A, 0.5, 9, 0)], background_ratio=6.0),
+            ("inconclusive", "background_over_bands", []),
+        ),
+        (
+            replace(GOOD, singles=[Single(A, 0.55, 9, 0), Single(B, 0.30, 9, 0)]),
+            ("inconclusive", "fits_in_part", []),
         ),
         (
             replace(GOOD, singles=[Single(OIL, 0.86, 20, 0)]),
@@ -149,7 +179,7 @@ def test_shares_leave_out_packaging_and_carry_their_interval() -> None:
     assert verdict.substances[1].share_interval == pytest.approx((0.1, 0.3))
 
 
-names = st.sampled_from([A, B, C, BAG, OIL])
+names = st.sampled_from([A, B, C, BAG, OIL, SALT])
 scores = st.floats(-1, 1)
 evidences = st.builds(
     Evidence,

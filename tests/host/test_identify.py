@@ -28,6 +28,7 @@ FILE_NAMES = {
 # A file whose name its own bands contradict; test_the_name_of_one_file_is_wrong proves it without
 # the library.
 SHOWS = {("legacy_2024", "fructose"): "lactose"}
+MIXED = {"acetonitrile", "toluene"}  # half and half
 SECOND = "raman-785-second-instrument/WP-01977_2025"
 LEGACY = "raman-785-second-instrument/legacy_2024"
 
@@ -94,9 +95,8 @@ def wrong(case: Case) -> bool:
     """A match or mixture that names a substance which is not there."""
     verdict = case.result.verdict
     named = {s.id for s in verdict.substances}
-    if verdict.kind == "match":
-        return named != {case.truth}
-    return verdict.kind == "mixture" and named != {"acetonitrile", "toluene"}
+    there = MIXED if "AcetonitrileToluene" in case.name else {case.truth}
+    return verdict.kind in ("match", "mixture") and not named <= there
 
 
 def test_sets_are_complete(cases: list[Case]) -> None:

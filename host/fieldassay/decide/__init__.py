@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from fieldassay.decide import calibrated
 from fieldassay.decide.cards import CARDS_STRICTEST_FIRST, hazard_card
 from fieldassay.decide.evidence import (
     Component,
@@ -23,11 +24,12 @@ from fieldassay.decide.evidence import (
 from fieldassay.decide.family import family
 from fieldassay.decide.mixture import mixture, suspicions
 from fieldassay.decide.quality import bad_measurement
-from fieldassay.decide.single import one_substance
-from fieldassay.decide.unknown import nothing_fits
+from fieldassay.decide.single import one_substance, stopped
+from fieldassay.decide.unknown import clear_enough, nothing_fits
 from fieldassay.verdict import Verdict
 
 __all__ = [
+    "CALIBRATION",
     "CARDS_STRICTEST_FIRST",
     "RULES",
     "Component",
@@ -36,11 +38,16 @@ __all__ = [
     "Named",
     "Single",
     "Thresholds",
+    "bad_measurement",
+    "clear_enough",
     "decide",
     "hazard_card",
     "load_thresholds",
+    "probabilities",
+    "stopped",
 ]
 
+CALIBRATION = calibrated.load()
 RULES: tuple[Callable[[Evidence, Thresholds], Verdict | None], ...] = (
     bad_measurement,
     mixture,
@@ -55,3 +62,19 @@ def decide(evidence: Evidence, thresholds: Thresholds) -> Verdict:
     verdict = next(v for v in (rule(evidence, thresholds) for rule in RULES) if v is not None)
     notes = (*suspicions(verdict, evidence, thresholds), *evidence.notes)
     return replace(verdict, reasons=(*verdict.reasons, *notes))
+
+
+def probabilities(evidence: Evidence, thresholds: Thresholds) -> dict[str, float]:
+    """What speaks for and against the best candidate, for `quality`; {} if there is none."""
+    if not evidence.singles:
+        return {}
+    best = evidence.singles[0]
+    kind = calibrated.kind_of(best, thresholds)
+    return {
+        "p_other": CALIBRATION.p_other(kind, best.score),
+        "p_true": CALIBRATION.p_true(best.score),
+        "unexplained": evidence.unexplained,
+        "unexplained_at_cm1": evidence.unexplained_at_cm1,
+        "missing": evidence.missing,
+        "missing_at_cm1": evidence.missing_at_cm1,
+    }

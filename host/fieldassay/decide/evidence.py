@@ -40,13 +40,18 @@ def load_thresholds() -> Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A substance as the rules need it; see `substances.SubstanceInfo` for the two marks."""
+    """A substance as the rules need it; see `substances.SubstanceInfo` for the two marks.
+
+    `salt`: an inorganic salt. With another metal ion its bands keep their pattern and move by a few
+    cm-1, so on few bands only the axis tells it from its relatives.
+    """
 
     id: str
     name: str
     inchikey: str | None
     packaging: bool = False
     natural: bool = False
+    salt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,9 @@ class Evidence:
         interrupted: The measurement was cut short.
         notes: Reasons to add whatever the verdict is.
         families: Families it looks like, best first; only there where no substance was named.
+        unexplained: Strongest band that is measured and that the best single lacks, over its own
+            steepest; see `explain.Contradiction`. `unexplained_at_cm1`: where.
+        missing: The strongest it has and the measurement lacks, and `missing_at_cm1`.
     """
 
     singles: Sequence[Single]
@@ -131,3 +139,7 @@ class Evidence:
     interrupted: bool
     notes: tuple[Reason, ...] = ()
     families: tuple[FamilyEvidence, ...] = ()
+    unexplained: float = 0.0
+    unexplained_at_cm1: float = 0.0
+    missing: float = 0.0
+    missing_at_cm1: float = 0.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fieldassay.decide.evidence import Evidence, Named, Thresholds
+from fieldassay.decide import calibrated
+from fieldassay.decide.evidence import Evidence, Named, Single, Thresholds
 from fieldassay.decide.wording import (
     AS_UNKNOWN,
     FOLLOW_CARD,
@@ -18,12 +19,14 @@ from fieldassay.verdict import Reason, Verdict
 
 def one_substance(e: Evidence, t: Thresholds) -> Verdict | None:
     """A match, or doubt between look-alikes; None if nothing fits well."""
-    if not e.singles or e.singles[0].score < t.match["min_score"]:
+    if not e.singles:
         return None
     best = e.singles[0]
-    rivals = [s.named for s in e.singles[1:] if best.score - s.score < t.match["min_margin"]]
-    if rivals:
-        return look_alikes([best.named, *rivals])
+    if best.score < t.match["min_score"]:
+        return None
+    beside = rivals(e, t)
+    if beside:
+        return look_alikes([best.named, *beside])
     if best.named.packaging:
         return only_packaging([best.named])
     if natural_in_doubt(best.named, best.score, t):
@@ -33,18 +36,32 @@ def one_substance(e: Evidence, t: Thresholds) -> Verdict | None:
             AS_UNKNOWN,
             [best.named],
         )
-    if few_bands_in_doubt(best.bands, best.score, best.shift_cm1, t):
+    if salt_in_doubt(best, t):
+        return inconclusive(
+            "few_bands",
+            f"It resembles {best.named.name} on few bands, read {abs(best.shift_cm1):.0f} cm-1 "
+            "away: that is where salts of other metals have theirs.",
+            f"Check the unit's calibration and measure again. {AS_UNKNOWN}",
+            [best.named],
+        )
+    chance = calibrated.load().p_other(calibrated.kind_of(best, t), best.score)
+    if chance > t.match["max_p_other"]:
+        if best.bands >= t.match["few_bands"]:
+            return None
         return inconclusive(
             "few_bands",
             f"It resembles {best.named.name}, but on too few bands to exclude others.",
             AS_UNKNOWN,
             [best.named],
         )
+    if contradicted(e, t):
+        return _contradiction(e)
     return Verdict(
         kind="match",
         substances=(named_substance(best.named, 1.0),),
         reasons=(
             Reason("fits_one_reference", f"The bands fit the reference of {best.named.name}."),
+            Reason("error_rate", error_rate(chance)),
             NO_CLEARANCE,
             PRESUMPTIVE,
         ),
@@ -52,14 +69,56 @@ def one_substance(e: Evidence, t: Thresholds) -> Verdict | None:
     )
 
 
+def error_rate(chance: float) -> str:
+    """A `p_other` in words."""
+    return (
+        f"Of other substances tried, no more than 1 in {int(1.0 / chance)} "
+        "fitted a reference so well."
+    )
+
+
+def rivals(e: Evidence, t: Thresholds) -> list[Named]:
+    """Substances that fit about as well as the best."""
+    best = e.singles[0].score
+    return [s.named for s in e.singles[1:] if best - s.score < t.match["min_margin"]]
+
+
+def stopped(e: Evidence, t: Thresholds) -> bool:
+    """True if the best candidate cannot be named however well it fits."""
+    if not e.singles or rivals(e, t):
+        return True
+    return salt_in_doubt(e.singles[0], t) or contradicted(e, t)
+
+
+def contradicted(e: Evidence, t: Thresholds) -> bool:
+    """True if one side has a band that the other lacks, and the rest does not make up for it."""
+    return (
+        e.singles[0].score < t.match["clear_score"]
+        and max(e.unexplained, e.missing) > t.match["max_contradiction"]
+    )
+
+
+def _contradiction(e: Evidence) -> Verdict:
+    best = e.singles[0].named
+    text = f"It resembles {best.name}, but a band near {e.unexplained_at_cm1:.0f} cm-1 is not its."
+    if e.missing > e.unexplained:
+        text = f"It resembles {best.name}, but lacks its band near {e.missing_at_cm1:.0f} cm-1."
+    return inconclusive("band_contradicts", text, f"Measure another spot. {AS_UNKNOWN}", [best])
+
+
 def natural_in_doubt(named: Named, score: float, t: Thresholds) -> bool:
     """True if relatives outside the library may look the same."""
-    return named.natural and score < t.match["natural_min_score"]
-
-
-def few_bands_in_doubt(bands: float, score: float, shift_cm1: float, t: Thresholds) -> bool:
-    """True if the fit rests on too few bands."""
-    return bands < t.match["few_bands"] and (
-        score < t.match["few_bands_min_score"]
-        or abs(shift_cm1) > t.match["few_bands_max_shift_cm1"]
+    return named.natural and (
+        score < t.match["natural_min_score"]
+        or calibrated.load().p_other("natural", score) > t.match["max_p_other"]
     )
+
+
+def salt_in_doubt(best: Single, t: Thresholds) -> bool:
+    """True if it may as well be a salt of another metal; see Named."""
+    return few_bands_salt(best, t) and abs(best.shift_cm1) > t.match["salt_max_shift_cm1"]
+
+
+def few_bands_salt(best: Single, t: Thresholds) -> bool:
+    """True if it is an inorganic salt known by few bands."""
+    return best.named.salt and best.bands < t.match["few_bands"]
