@@ -1,59 +1,72 @@
-/* See fa_match.h. The scan is plain: one pass over each row per variant, the row staying in cache. */
-#include "fa_match.h"
+/* See fa_match.h. The scan is plain: one pass over each row per four variants, the row staying in cache. */
+#include "fa_index.h"
+#include "fa_loops.h"
 
-#include <math.h>
+enum { TOGETHER = 4, REMEMBERED = 64 }; /* variants a pass; variants whose energy is kept */
 
+/* What the scan compares, and the energies of the first variants over the columns last compared. */
 typedef struct {
-    double dot;
-    double row_energy;
-    double query_energy;
-} sums;
+    const fa_loops *loops;
+    const float *queries;
+    size_t stride;
+    size_t variants;
+    size_t begin, end;
+    double energies[REMEMBERED];
+} scan;
 
-/* A product of two floats is exact in double, so fused multiply-add cannot change the result. */
-static sums accumulate(const float *restrict row, const float *restrict query, size_t n)
+static double energy_of(const scan *s, size_t v)
 {
-    double dot[FA_LANES] = {0.0};
-    double rr[FA_LANES] = {0.0};
-    double qq[FA_LANES] = {0.0};
-    size_t i = 0;
-    for (; i + FA_LANES <= n; i += FA_LANES) {
-        for (size_t lane = 0; lane < FA_LANES; lane++) {
-            const double x = (double)row[i + lane];
-            const double q = (double)query[i + lane];
-            dot[lane] += x * q;
-            rr[lane] += x * x;
-            qq[lane] += q * q;
-        }
+    if (v < REMEMBERED) {
+        return s->energies[v];
     }
-    for (size_t lane = 0; i < n; i++, lane++) {
-        const double x = (double)row[i];
-        const double q = (double)query[i];
-        dot[lane] += x * q;
-        rr[lane] += x * x;
-        qq[lane] += q * q;
-    }
-    sums total = {0.0, 0.0, 0.0};
-    for (size_t lane = 0; lane < FA_LANES; lane++) {
-        total.dot += dot[lane];
-        total.row_energy += rr[lane];
-        total.query_energy += qq[lane];
-    }
-    return total;
+    const float *q = s->queries + v * s->stride + s->begin;
+    return s->loops->dot(q, q, s->end - s->begin);
 }
 
-/* True if rows of `columns` items, `stride` apart, lie inside `length`; cannot overflow. */
-static int fits(size_t length, size_t rows, size_t columns, size_t stride)
+static void compare_over(scan *s, size_t begin, size_t end)
 {
-    if (columns > stride) {
-        return 0;
+    if (begin == s->begin && end == s->end) {
+        return;
     }
-    if (rows == 0) {
-        return 1;
+    s->begin = begin;
+    s->end = end;
+    for (size_t v = 0; v < s->variants && v < REMEMBERED; v++) {
+        const float *q = s->queries + v * s->stride + begin;
+        s->energies[v] = s->loops->dot(q, q, end - begin);
     }
-    if (length < columns) {
-        return 0;
+}
+
+/* The best variant of a row, which starts at its first compared column; variant -1 if none ranks. */
+static fa_hit best_variant(const scan *s, const float *row, int32_t number, const double *penalty)
+{
+    const size_t n = s->end - s->begin;
+    const double row_energy = s->loops->dot(row, row, n);
+    fa_hit best = {number, -1, 0.0};
+    for (size_t v = 0; v < s->variants; v += TOGETHER) {
+        const float *q = s->queries + v * s->stride + s->begin;
+        const size_t some = s->variants - v < TOGETHER ? s->variants - v : TOGETHER;
+        double dots[TOGETHER];
+        if (some == TOGETHER) {
+            s->loops->dot4(row, q, s->stride, n, dots);
+        } else {
+            for (size_t i = 0; i < some; i++) {
+                dots[i] = s->loops->dot(row, q + i * s->stride, n);
+            }
+        }
+        for (size_t i = 0; i < some; i++) {
+            const double energy = row_energy * energy_of(s, v + i);
+            if (!isfinite(energy) || !(energy > 0.0)) {
+                continue;
+            }
+            const double score = dots[i] / sqrt(energy);
+            const double ranking = penalty == NULL ? score : score - penalty[v + i];
+            if (isfinite(ranking) && (best.variant < 0 || ranking > best.score)) {
+                best.variant = (int32_t)(v + i);
+                best.score = ranking;
+            }
+        }
     }
-    return stride == 0 || (rows - 1) <= (length - columns) / stride;
+    return best;
 }
 
 /* Insert into the list sorted by falling ranking; an equal one stays behind what is there (lower rows
@@ -92,8 +105,8 @@ int fa_top_k(const float *matrix, size_t matrix_length, size_t rows, size_t colu
     if (lo >= hi || hi > columns || k == 0 || k > hits_capacity) {
         return FA_INVALID;
     }
-    if (!fits(matrix_length, rows, columns, stride) ||
-        !fits(queries_length, variants, columns, query_stride)) {
+    if (!fa_fits(matrix_length, rows, columns, stride) ||
+        !fa_fits(queries_length, variants, columns, query_stride)) {
         return FA_INVALID;
     }
     if (valid_length / 2 < rows || (penalty != NULL && penalty_length < variants)) {
@@ -101,6 +114,7 @@ int fa_top_k(const float *matrix, size_t matrix_length, size_t rows, size_t colu
     }
 
     size_t found = 0;
+    scan s = {fa_current_loops(), queries, query_stride, variants, 0, 0, {0.0}};
     for (size_t r = 0; r < rows; r++) {
         const int32_t first = valid[2 * r];
         const int32_t last = valid[2 * r + 1];
@@ -112,21 +126,8 @@ int fa_top_k(const float *matrix, size_t matrix_length, size_t rows, size_t colu
         if (end <= begin || end - begin < min_columns) {
             continue;
         }
-        fa_hit best = {(int32_t)r, -1, 0.0};
-        for (size_t v = 0; v < variants; v++) {
-            const sums s = accumulate(matrix + r * stride + begin,
-                                      queries + v * query_stride + begin, end - begin);
-            const double energy = s.row_energy * s.query_energy;
-            if (!isfinite(energy) || !(energy > 0.0)) {
-                continue;
-            }
-            const double score = s.dot / sqrt(energy);
-            const double ranking = penalty == NULL ? score : score - penalty[v];
-            if (isfinite(ranking) && (best.variant < 0 || ranking > best.score)) {
-                best.variant = (int32_t)v;
-                best.score = ranking;
-            }
-        }
+        compare_over(&s, begin, end);
+        const fa_hit best = best_variant(&s, matrix + r * stride + begin, (int32_t)r, penalty);
         if (best.variant >= 0) {
             found = insert(hits, found, k, best);
         }

@@ -229,22 +229,27 @@ static void full_bounds(const search *s, const int32_t *which, size_t n, questio
     }
 }
 
-/* Step 1: the bound of every row by its prefix, for rows begin .. end (whole groups). */
-static void bound_rows(search *s, size_t begin, size_t end)
+/* best[i] becomes the larger of itself and the bound of row r + i for the question, for one group of rows. */
+static void bound_group(const search *s, size_t r, const question *q, float *best)
 {
     const fa_index *x = s->index;
     const size_t rows = s->shape.rows;
+    const float *bounds = x->bounds + r;
     int32_t sums[FA_GROUP];
+    s->loops->prefix(x->prefix + r * FA_PREFIX, x->bias + r, FA_GROUP / FA_ROWS_A_BLOCK,
+                     (fa_codes){q->codes, q->codes + FA_PREFIX}, sums);
+    s->loops->bound(sums, bounds, bounds + rows, bounds + 2 * rows, s->weight + r, q->prefix, FA_GROUP, best);
+}
+
+/* Step 1: the bound of every row by its prefix, for rows begin .. end (whole groups). */
+static void bound_rows(search *s, size_t begin, size_t end)
+{
     for (size_t r = begin; r < end; r++) {
         s->best[r] = -INFINITY;
     }
     for (size_t v = 0; v < s->count; v++) {
-        const question *q = &s->questions[v];
-        const fa_codes codes = {q->codes, q->codes + FA_PREFIX};
         for (size_t r = begin; r < end; r += FA_GROUP) {
-            s->loops->prefix(x->prefix + r * FA_PREFIX, x->bias + r, FA_GROUP / FA_ROWS_A_BLOCK, codes, sums);
-            s->loops->bound(sums, x->bounds + r, x->bounds + rows + r, x->bounds + 2 * rows + r,
-                           s->weight + r, q->prefix, FA_GROUP, s->best + r);
+            bound_group(s, r, &s->questions[v], s->best + r);
         }
     }
     for (size_t r = begin; r < end; r += FA_ROWS_A_BLOCK) {
@@ -288,6 +293,30 @@ static void make_heap(int32_t *heap, size_t n, const float *best, float sign)
     }
 }
 
+/* Asks for a row that will be scored soon: it may have to come from a file or from far memory. */
+static void ask_for(const search *s, int32_t r)
+{
+#if defined(__GNUC__)
+    const float *row = s->index->matrix + (size_t)r * s->index->stride;
+    for (size_t c = s->lo; c < s->hi; c += 16) {
+        __builtin_prefetch(row + c);
+    }
+#else
+    (void)s;
+    (void)r;
+#endif
+}
+
+static void score_list(search *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (i + 1 < n) {
+            ask_for(s, s->order[i + 1]);
+        }
+        exact(s, (size_t)s->order[i]);
+    }
+}
+
 /* Step 2: score the k rows with the largest bounds, for a first threshold. */
 static void score_seeds(search *s)
 {
@@ -308,66 +337,151 @@ static void score_seeds(search *s)
             sift(s->order, n, 0, s->best, -1.0f);
         }
     }
+    score_list(s, n);
     for (size_t i = 0; i < n; i++) {
-        exact(s, (size_t)s->order[i]);
         s->best[s->order[i]] = -INFINITY;
     }
 }
 
-/* Step 3: sharpen the bounds that reach the threshold by the full codes; keep those that still do. */
-static size_t sharpen(search *s)
+/* Keeps row r, whose sharpened bound is `bound`, if that reaches the threshold. */
+static size_t keep(search *s, size_t kept, int32_t r, double bound, float least)
 {
-    size_t waiting = 0;
-    const float least = threshold(s);
-    const size_t blocks = s->shape.rows / FA_ROWS_A_BLOCK;
-    for (size_t b = 0; b < blocks; b++) {
-        if (s->largest[b] < least) {
-            continue;
-        }
-        for (size_t r = b * FA_ROWS_A_BLOCK; r < (b + 1) * FA_ROWS_A_BLOCK && r < s->index->rows; r++) {
-            if (!(s->best[r] < least) && s->best[r] != -INFINITY) {
-                s->order[waiting++] = (int32_t)r;
-            }
+    const float rounded = bound < 3e38 ? (float)(bound + fabs(bound) * 0x1p-22) : INFINITY;
+    s->best[r] = rounded < s->best[r] ? rounded : s->best[r];
+    if (!(s->best[r] < least)) {
+        s->order[kept++] = r;
+    }
+    return kept;
+}
+
+/* Rows begin .. end that may still rank go to `list`; -infinity marks those scored and those that never do. */
+static size_t list_rows(const search *s, const float *bounds, size_t begin, size_t end, float least,
+                        int32_t *list)
+{
+    size_t n = 0;
+    for (size_t r = begin; r < end && r < s->index->rows; r++) {
+        if (!(bounds[r - begin] < least) && s->best[r] != -INFINITY) {
+            list[n++] = (int32_t)r;
         }
     }
+    return n;
+}
+
+static int may_rank(const search *s, size_t begin, size_t end, float least)
+{
+    int some = 0;
+    for (size_t b = begin / FA_ROWS_A_BLOCK; b < end / FA_ROWS_A_BLOCK; b++) {
+        some |= !(s->largest[b] < least);
+    }
+    return some;
+}
+
+/* Step 3: sharpen the bounds that reach the threshold by the full codes; keep the rows that still do. */
+static size_t sharpen_one(search *s, float least)
+{
+    size_t waiting = 0;
     size_t kept = 0;
+    for (size_t r = 0; r < s->shape.rows; r += FA_ROWS_A_BLOCK) {
+        const size_t end = r + FA_ROWS_A_BLOCK;
+        if (may_rank(s, r, end, least)) {
+            waiting += list_rows(s, s->best + r, r, end, least, s->order + waiting);
+        }
+    }
     for (size_t first = 0; first < waiting; first += BATCH) {
         const size_t n = waiting - first < BATCH ? waiting - first : BATCH;
         int32_t which[BATCH];
-        double most[BATCH], one[BATCH];
+        double bounds[BATCH];
         memcpy(which, s->order + first, n * sizeof *which);
-        full_bounds(s, which, n, &s->questions[0], most);
-        for (size_t v = 1; v < s->count; v++) {
-            full_bounds(s, which, n, &s->questions[v], one);
-            for (size_t i = 0; i < n; i++) {
-                most[i] = one[i] > most[i] ? one[i] : most[i];
-            }
-        }
+        full_bounds(s, which, n, &s->questions[0], bounds);
         for (size_t i = 0; i < n; i++) {
-            float *best = &s->best[which[i]];
-            const float rounded = most[i] < 3e38 ? (float)(most[i] + fabs(most[i]) * 0x1p-22) : INFINITY;
-            *best = rounded < *best ? rounded : *best;
-            if (!(*best < least)) {
-                s->order[kept++] = which[i];
-            }
+            kept = keep(s, kept, which[i], bounds[i], least);
         }
     }
     s->work.int8_rows += waiting;
     return kept;
 }
 
+/* The same for several questions: of each group of rows, only those pairs of row and question whose own
+ * bound by the prefix reaches the threshold; those bounds were not kept, so they are computed again. */
+static size_t sharpen_several(search *s, float least)
+{
+    size_t kept = 0;
+    for (size_t r = 0; r < s->shape.rows; r += FA_GROUP) {
+        if (!may_rank(s, r, r + FA_GROUP, least)) {
+            continue;
+        }
+        double most[FA_GROUP];
+        for (size_t i = 0; i < FA_GROUP; i++) {
+            most[i] = -INFINITY;
+        }
+        for (size_t v = 0; v < s->count; v++) {
+            float prefix[FA_GROUP];
+            int32_t which[FA_GROUP];
+            double bounds[FA_GROUP];
+            for (size_t i = 0; i < FA_GROUP; i++) {
+                prefix[i] = -INFINITY;
+            }
+            bound_group(s, r, &s->questions[v], prefix);
+            const size_t n = list_rows(s, prefix, r, r + FA_GROUP, least, which);
+            if (n > 0) {
+                full_bounds(s, which, n, &s->questions[v], bounds);
+            }
+            for (size_t i = 0; i < n; i++) {
+                double *one = &most[(size_t)which[i] - r];
+                *one = bounds[i] > *one ? bounds[i] : *one;
+            }
+            s->work.int8_rows += n;
+        }
+        for (size_t i = 0; i < FA_GROUP; i++) {
+            if (!(most[i] < (double)least) && most[i] != -INFINITY) {
+                kept = keep(s, kept, (int32_t)(r + i), most[i], least);
+            }
+        }
+    }
+    return kept;
+}
+
+/* Step 4: score what is left, the largest bounds first. The first k are found without ordering the others,
+ * which the better threshold then thins out. */
+static void score_rest(search *s, size_t n)
+{
+    int32_t *order = s->order;
+    size_t kept = 0;
+    const size_t first = n < s->k ? n : s->k;
+    make_heap(order, first, s->best, -1.0f);
+    for (size_t i = first; i < n; i++) {
+        if (s->best[order[i]] > s->best[order[0]]) {
+            const int32_t other = order[0];
+            order[0] = order[i];
+            order[i] = other;
+            sift(order, first, 0, s->best, -1.0f);
+        }
+    }
+    score_list(s, first);
+    const float least = threshold(s);
+    for (size_t i = first; i < n; i++) {
+        if (!(s->best[order[i]] < least)) {
+            order[kept++] = order[i];
+        }
+    }
+    make_heap(order, kept, s->best, 1.0f);
+    while (kept > 0 && !(s->best[order[0]] < threshold(s))) {
+        const int32_t r = order[0];
+        order[0] = order[--kept];
+        if (kept > 0) {
+            sift(order, kept, 0, s->best, 1.0f);
+            ask_for(s, order[0]);
+        }
+        exact(s, (size_t)r);
+    }
+}
+
 /* Steps 2 to 4: from bounds to hits. */
 static void finish(search *s)
 {
     score_seeds(s);
-    size_t n = sharpen(s);
-    make_heap(s->order, n, s->best, 1.0f);
-    while (n > 0 && !(s->best[s->order[0]] < threshold(s))) {
-        const size_t r = (size_t)s->order[0];
-        s->order[0] = s->order[--n];
-        sift(s->order, n, 0, s->best, 1.0f);
-        exact(s, r);
-    }
+    const float least = threshold(s);
+    score_rest(s, s->count == 1 ? sharpen_one(s, least) : sharpen_several(s, least));
 }
 
 /* ---- memory ---- */

@@ -55,7 +55,7 @@ typedef struct {
     size_t numbers_length;
 } fa_index;
 
-/* What a search did: rows whose int8 bound and rows whose exact score was computed. `plain` is 1 if the
+/* What a search did: rows (and questions) bounded by all their codes, rows scored exactly. `plain` is 1 if the
  * planes could not serve the question and the plain scan answered. */
 typedef struct {
     size_t int8_rows;
