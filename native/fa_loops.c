@@ -43,9 +43,10 @@ static void rows(const int8_t *full, size_t columns, const int32_t *bias, const 
 }
 
 static void bound(const int32_t *sums, const float *scale, const float *error, const float *rest,
-                  const float *weight, fa_line q, size_t n, float *best)
+                  const float *weight, fa_line q, size_t n, float *best,
+                            float *likely)
 {
-    fa_bound_body(sums, scale, error, rest, weight, q, n, best);
+    fa_bound_body(sums, scale, error, rest, weight, q, n, best, likely);
 }
 
 static double dot(const float *x, const float *q, size_t n)

@@ -37,9 +37,10 @@ typedef struct {
     /* the same for the n rows which[i] of `columns` codes each (a multiple of 64), as doubles */
     void (*rows)(const int8_t *full, size_t columns, const int32_t *bias, const int32_t *which, size_t n,
                  fa_codes q, double *sums);
-    /* best[i] = max(best[i], weight[i] * max(bound, tiny) - penalty) */
+    /* best[i] = max(best[i], weight[i] * max(bound, tiny) - penalty), and likely[i] the same for the estimate
+     * that the bound stands on */
     void (*bound)(const int32_t *sums, const float *scale, const float *error, const float *rest,
-                  const float *weight, fa_line q, size_t rows, float *best);
+                  const float *weight, fa_line q, size_t n, float *best, float *likely);
     /* FA_LANES sums of x[i] * q[i]; four of them share x, the q being `stride` apart */
     double (*dot)(const float *x, const float *q, size_t n);
     void (*dot4)(const float *x, const float *q, size_t stride, size_t n, double out[4]);
@@ -84,15 +85,18 @@ FA_INLINE double fa_dot_body(const float *x, const float *q, size_t n)
 }
 
 FA_INLINE void fa_bound_body(const int32_t *sums, const float *scale, const float *error,
-                             const float *rest, const float *weight, fa_line q, size_t rows, float *best)
+                             const float *rest, const float *weight, fa_line q, size_t n, float *best,
+                             float *likely)
 {
     const float tiny = 8.67361737988403547e-19f; /* 2^-60: weights times it stay normal numbers */
-    for (size_t i = 0; i < rows; i++) {
+    for (size_t i = 0; i < n; i++) {
         const float estimate = (float)sums[i] * (scale[i] * q.step);
         float bound = estimate + error[i] * q.size + rest[i] * q.rest + q.slack;
         bound = bound > tiny ? bound : tiny;
         bound = weight[i] * bound - q.penalty;
         best[i] = bound > best[i] ? bound : best[i];
+        const float guess = weight[i] * estimate - q.penalty;
+        likely[i] = guess > likely[i] ? guess : likely[i];
     }
 }
 

@@ -92,9 +92,10 @@ AVX2 static void rows_avx2(const int8_t *full, size_t columns, const int32_t *bi
 }
 
 AVX2 static void bound_avx2(const int32_t *sums, const float *scale, const float *error,
-                            const float *rest, const float *weight, fa_line q, size_t rows, float *best)
+                            const float *rest, const float *weight, fa_line q, size_t n, float *best,
+                            float *likely)
 {
-    fa_bound_body(sums, scale, error, rest, weight, q, rows, best);
+    fa_bound_body(sums, scale, error, rest, weight, q, n, best, likely);
 }
 
 AVX2 static inline __m256d doubles(const float *at)
@@ -258,9 +259,10 @@ VNNI static void rows_vnni(const int8_t *full, size_t columns, const int32_t *bi
 }
 
 VNNI static void bound_vnni(const int32_t *sums, const float *scale, const float *error,
-                            const float *rest, const float *weight, fa_line q, size_t rows, float *best)
+                            const float *rest, const float *weight, fa_line q, size_t n, float *best,
+                            float *likely)
 {
-    fa_bound_body(sums, scale, error, rest, weight, q, rows, best);
+    fa_bound_body(sums, scale, error, rest, weight, q, n, best, likely);
 }
 
 VNNI static inline __m512d doubles8(const float *at)

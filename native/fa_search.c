@@ -30,8 +30,9 @@ typedef struct {
     question *questions;
     size_t count; /* of questions */
     float *best;    /* per padded row: upper bound of its ranking */
+    float *likely;  /* per padded row: about its ranking */
     float *weight;  /* per padded row: what the bound of x.q is multiplied by */
-    float *largest; /* per block of 16 rows: the largest of best */
+    float *largest; /* per block of 16 rows: the largest of best, then of likely */
     int32_t *order; /* rows to score, a heap by best */
     double *energies; /* of the questions over energy_lo .. energy_hi */
     double *promise;  /* of the questions: their bounds for one row */
@@ -229,8 +230,9 @@ static void full_bounds(const search *s, const int32_t *which, size_t n, questio
     }
 }
 
-/* best[i] becomes the larger of itself and the bound of row r + i for the question, for one group of rows. */
-static void bound_group(const search *s, size_t r, const question *q, float *best)
+/* best[i] becomes the larger of itself and the bound of row r + i for the question, for one group of rows;
+ * likely[i] the same for the estimate. */
+static void bound_group(const search *s, size_t r, const question *q, float *best, float *likely)
 {
     const fa_index *x = s->index;
     const size_t rows = s->shape.rows;
@@ -238,7 +240,23 @@ static void bound_group(const search *s, size_t r, const question *q, float *bes
     int32_t sums[FA_GROUP];
     s->loops->prefix(x->prefix + r * FA_PREFIX, x->bias + r, FA_GROUP / FA_ROWS_A_BLOCK,
                      (fa_codes){q->codes, q->codes + FA_PREFIX}, sums);
-    s->loops->bound(sums, bounds, bounds + rows, bounds + 2 * rows, s->weight + r, q->prefix, FA_GROUP, best);
+    s->loops->bound(sums, bounds, bounds + rows, bounds + 2 * rows, s->weight + r, q->prefix, FA_GROUP, best,
+                    likely);
+}
+
+static float largest_of_block(const float *values)
+{
+    float lanes[FA_ROWS_A_BLOCK / 2];
+    for (size_t i = 0; i < FA_ROWS_A_BLOCK / 2; i++) {
+        const float other = values[i + FA_ROWS_A_BLOCK / 2];
+        lanes[i] = values[i] > other ? values[i] : other;
+    }
+    for (size_t half = FA_ROWS_A_BLOCK / 4; half > 0; half /= 2) {
+        for (size_t i = 0; i < half; i++) {
+            lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
+        }
+    }
+    return lanes[0];
 }
 
 /* Step 1: the bound of every row by its prefix, for rows begin .. end (whole groups). */
@@ -246,19 +264,17 @@ static void bound_rows(search *s, size_t begin, size_t end)
 {
     for (size_t r = begin; r < end; r++) {
         s->best[r] = -INFINITY;
+        s->likely[r] = -INFINITY;
     }
     for (size_t v = 0; v < s->count; v++) {
         for (size_t r = begin; r < end; r += FA_GROUP) {
-            bound_group(s, r, &s->questions[v], s->best + r);
+            bound_group(s, r, &s->questions[v], s->best + r, s->likely + r);
         }
     }
+    const size_t blocks = s->shape.rows / FA_ROWS_A_BLOCK;
     for (size_t r = begin; r < end; r += FA_ROWS_A_BLOCK) {
-        float most = -INFINITY;
-        for (size_t i = 0; i < FA_ROWS_A_BLOCK; i++) {
-            const float value = s->best[r + i];
-            most = value > most ? value : most;
-        }
-        s->largest[r / FA_ROWS_A_BLOCK] = most;
+        s->largest[r / FA_ROWS_A_BLOCK] = largest_of_block(s->best + r);
+        s->largest[blocks + r / FA_ROWS_A_BLOCK] = largest_of_block(s->likely + r);
     }
 }
 
@@ -317,24 +333,25 @@ static void score_list(search *s, size_t n)
     }
 }
 
-/* Step 2: score the k rows with the largest bounds, for a first threshold. */
+/* Step 2: score the k rows that most likely rank first, for a threshold. */
 static void score_seeds(search *s)
 {
+    const float *largest = s->largest + s->shape.rows / FA_ROWS_A_BLOCK;
+    int32_t *order = s->order;
     size_t n = 0;
     for (size_t r = 0; r < s->index->rows; r++) {
-        if (n == s->k && r % FA_ROWS_A_BLOCK == 0 &&
-            !(s->largest[r / FA_ROWS_A_BLOCK] > s->best[s->order[0]])) {
+        if (n == s->k && r % FA_ROWS_A_BLOCK == 0 && !(largest[r / FA_ROWS_A_BLOCK] > s->likely[order[0]])) {
             r += FA_ROWS_A_BLOCK - 1;
-            continue;
-        }
-        if (n < s->k) {
-            s->order[n++] = (int32_t)r;
+        } else if (s->best[r] == -INFINITY) {
+            continue; /* never ranks */
+        } else if (n < s->k) {
+            order[n++] = (int32_t)r;
             if (n == s->k) {
-                make_heap(s->order, n, s->best, -1.0f);
+                make_heap(order, n, s->likely, -1.0f);
             }
-        } else if (s->best[r] > s->best[s->order[0]]) {
-            s->order[0] = (int32_t)r;
-            sift(s->order, n, 0, s->best, -1.0f);
+        } else if (s->likely[r] > s->likely[order[0]]) {
+            order[0] = (int32_t)r;
+            sift(order, n, 0, s->likely, -1.0f);
         }
     }
     score_list(s, n);
@@ -415,13 +432,14 @@ static size_t sharpen_several(search *s, float least)
             most[i] = -INFINITY;
         }
         for (size_t v = 0; v < s->count; v++) {
-            float prefix[FA_GROUP];
+            float prefix[FA_GROUP], likely[FA_GROUP];
             int32_t which[FA_GROUP];
             double bounds[FA_GROUP];
             for (size_t i = 0; i < FA_GROUP; i++) {
                 prefix[i] = -INFINITY;
+                likely[i] = -INFINITY;
             }
-            bound_group(s, r, &s->questions[v], prefix);
+            bound_group(s, r, &s->questions[v], prefix, likely);
             const size_t n = list_rows(s, prefix, r, r + FA_GROUP, least, which);
             if (n > 0) {
                 full_bounds(s, which, n, &s->questions[v], bounds);
@@ -515,7 +533,8 @@ static void lay_out(search *s, arena *a, size_t questions, size_t sets)
     s->before = take(a, shape.steps * sizeof(float));
     s->after = take(a, shape.steps * sizeof(float));
     s->best = take(a, sets * shape.rows * sizeof(float));
-    s->largest = take(a, sets * (shape.rows / FA_ROWS_A_BLOCK) * sizeof(float));
+    s->likely = take(a, sets * shape.rows * sizeof(float));
+    s->largest = take(a, sets * 2 * (shape.rows / FA_ROWS_A_BLOCK) * sizeof(float));
     for (size_t v = 0; v < questions; v++) {
         void *codes = take(a, 2 * FA_PREFIX + 2 * shape.columns);
         void *unit = take(a, shape.columns * sizeof(float));
@@ -718,7 +737,8 @@ static void search_tile(const search *all, size_t n, const double *norms, fa_hit
         each[i].count = 1;
         each[i].scale = norms[i];
         each[i].best = all->best + i * all->shape.rows;
-        each[i].largest = all->largest + i * (all->shape.rows / FA_ROWS_A_BLOCK);
+        each[i].likely = all->likely + i * all->shape.rows;
+        each[i].largest = all->largest + i * 2 * (all->shape.rows / FA_ROWS_A_BLOCK);
         each[i].hits = hits + i * all->k;
     }
     for (size_t r = 0; r < all->shape.rows; r += CHUNK) {
