@@ -314,7 +314,7 @@ VNNI static inline __m512d nearest_code(__m512d x)
         _mm512_min_pd(_mm512_max_pd(x, _mm512_set1_pd(-127.0)), _mm512_set1_pd(127.0));
     const __mmask8 negative = _mm512_cmp_pd_mask(within, _mm512_setzero_pd(), _CMP_LT_OQ);
     const __m512d half = _mm512_mask_blend_pd(negative, _mm512_set1_pd(0.5), _mm512_set1_pd(-0.5));
-    return _mm512_roundscale_pd(_mm512_add_pd(within, half), _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+    return _mm512_cvtepi32_pd(_mm512_cvttpd_epi32(_mm512_add_pd(within, half)));
 }
 
 VNNI static double encode_vnni(const float *values, size_t n, int8_t *high, int8_t *low, float *step)
