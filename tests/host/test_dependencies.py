@@ -13,7 +13,7 @@ CORE = [
     "align", "explain", "decide", "identify", "mixtures", "naming", "quality", "preprocess",
     "scatter", "formats", "hazards",
     "library_file", "library_encode", "library_sources", "library_readers", "substance_names",
-    "library_gates", "library_import",
+    "library_gates", "library_import", "library_join",
     "plausible",
 ]  # fmt: skip
 IMPURE = {

@@ -15,6 +15,7 @@ import numpy as np
 
 from fieldassay import identify, picture, terminal_plot
 from fieldassay.commands.identify import (
+    LIBRARY_HELP,
     PRESUMPTIVE,
     WORDS,
     human,
@@ -35,9 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, metavar="PICTURE", help="also draw it: .png, .svg or .pdf"
     )
-    parser.add_argument(
-        "--library", type=Path, metavar="PATH", help="reference library (default: the built one)"
-    )
+    parser.add_argument("--library", action="append", type=Path, metavar="PATH", help=LIBRARY_HELP)
     parser.add_argument(
         "--excitation-nm", type=float, metavar="NM", help="laser wavelength, for an axis in nm"
     )

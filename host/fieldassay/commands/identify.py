@@ -14,7 +14,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fieldassay import calibration, config, formats, identify, library_build, plausible
+from fieldassay import (
+    calibration,
+    config,
+    formats,
+    identify,
+    library_build,
+    library_join,
+    plausible,
+)
 from fieldassay.errors import FormatError
 from fieldassay.hazards.cards import Cards, load_cards
 from fieldassay.library import Library
@@ -29,6 +37,10 @@ WORDS = {
     "inconclusive": "INCONCLUSIVE",
 }
 PRESUMPTIVE = "Presumptive results: confirm in a laboratory."
+LIBRARY_HELP = (
+    "reference library; may be given several times, for one verdict from all of them; `default` is "
+    "the built one (default: default)"
+)
 PROGRESS_FROM = 10  # files; fewer are done before anybody wonders
 CONFLICT_NM = 2.0
 
@@ -39,9 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files", nargs="+", metavar="FILE", type=Path, help="spectrum file, or a folder of them"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
-    parser.add_argument(
-        "--library", type=Path, metavar="PATH", help="reference library (default: the built one)"
-    )
+    parser.add_argument("--library", action="append", type=Path, metavar="PATH", help=LIBRARY_HELP)
     parser.add_argument(
         "--excitation-nm",
         type=float,
@@ -216,9 +226,17 @@ def _excitation_nm(spectrum: Spectrum, given_nm: float | None) -> float | None:
     return given_nm
 
 
-def open_library(path: Path | None) -> Library:
-    """The library given, else the default one, built first if it is not there."""
-    if path is not None:
+def open_library(paths: Sequence[Path] | None) -> Library:
+    """The libraries of `--library` as one, or the default library, built first if it is missing.
+
+    Raises:
+        LibraryError: a library cannot be opened, built or used with the others.
+    """
+    return library_join.join([_open_one(path) for path in paths or (Path("default"),)])
+
+
+def _open_one(path: Path) -> Library:
+    if path != Path("default"):
         return Library.open(path)
     home = config.home()
     if not home.library.exists():
