@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldassay import calibration, decide, mixtures
-from fieldassay.explain import EDGE_COLUMNS, NO_CONTRADICTION, Explanation, Scene, prepare
+from fieldassay import bands, calibration, decide, mixtures
+from fieldassay.explain import NO_CONTRADICTION, Explanation, Scene, prepare
 from fieldassay.frame import Frame
 from fieldassay.library import Library
 from fieldassay.naming import named
-from fieldassay.preprocess import baseline, recipe, smooth
+from fieldassay.preprocess import baseline, recipe
 from fieldassay.quality import measure as measure_quality
 from fieldassay.spectrum import Spectrum
 from fieldassay.verdict import Candidate, Identification, Quality, Reason
@@ -197,17 +197,8 @@ def overlay(spectrum: Spectrum, library: Library, identification: Identification
 
 def _bands_of(library: Library, row: int, columns: Floats) -> Floats:
     """A reference without baseline at these (fractional) columns, scaled like its `linear` row."""
-    entry = library.entries[row]
-    first = max(entry.first - EDGE_COLUMNS, 0)
-    last = min(entry.last + EDGE_COLUMNS, library.raw.shape[1])
-    raw = library.raw[row, first:last].astype(np.float64)
-    slope = smooth.band_derivative(raw, recipe.SIGMA_CM1, recipe.BACKGROUND_CM1)[
-        entry.first - first : entry.last - first
-    ]
-    own = library.linear[row, entry.first : entry.last].astype(np.float64)
-    scale = float(own @ slope) / max(float(slope @ slope), 1e-30)
-    bands = (raw - baseline.asls(raw)) * scale
-    at = np.interp(columns, np.arange(first, last), bands, left=0.0, right=0.0)
+    over = bands.of(library, row)
+    at = np.interp(columns, np.arange(over.size), over, left=0.0, right=0.0)
     return np.asarray(at, dtype=np.float64)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldassay import align, decide
+from fieldassay import align, bands, decide
 from fieldassay.explain import Explanation, Scene
 from fieldassay.kernel import search
 from fieldassay.library import Library
@@ -41,8 +41,9 @@ class Part:
 
     Attributes:
         row: Library row.
-        share, share_interval: Part of the explained signal (norm of the derivative), with its 95 %
-            interval.
+        share, share_interval: Part of the explained signal (area of the bands over their baseline
+            where measured), with its 95 % interval.
+        strength: The same by the norm of the derivative, which is what is seen of it.
         significance: Weight over its standard deviation, misfit included.
         gain: What the logarithm of the evidence loses without it, per unit of misfit.
         agreement: Cosine of what the others leave with it, both over the expected deviation.
@@ -55,6 +56,7 @@ class Part:
     row: int
     share: float
     share_interval: tuple[float, float]
+    strength: float
     significance: float
     gain: float
     agreement: float
@@ -247,18 +249,26 @@ class _Search:
     def _mixture(self, fit: Fit) -> Mixture:
         agreement = _agreement(self.sampled, fit)
         order = np.argsort(-fit.strengths, kind="stable")
+        shares = [(1.0, (1.0, 1.0))]
+        if len(fit.components) > 1:
+            shares = _shares(fit, self._areas(fit))
         return Mixture(
-            parts=tuple(self._part(fit, int(place)) for place in order),
+            parts=tuple(self._part(fit, int(place), *shares[place]) for place in order),
             shift_cm1=self.shift_cm1,
             agreement=agreement,
             score=agreement - THRESHOLDS.axis["penalty_per_cm1_squared"] * self.shift_cm1**2,
             misfit=fit.misfit,
         )
 
-    def _part(self, fit: Fit, place: int) -> Part:
+    def _areas(self, fit: Fit) -> Floats:
+        """Area of the bands of each component where it was measured, per unit of weight, (K,)."""
+        lo, hi = self.scene.prepared.window
+        over = [bands.of(self.library, c.row)[lo:hi] for c in fit.components]
+        return np.maximum(np.array([b.sum() for b in over], dtype=np.float64), 1e-300)
+
+    def _part(self, fit: Fit, place: int, share: float, interval: tuple[float, float]) -> Part:
         component = fit.components[place]
-        share, interval = _shares(fit, place)
-        agreement, bands, misfit = _heard(self.sampled, fit, place)
+        agreement, seen, misfit = _heard(self.sampled, fit, place)
         gain, rival, lead = np.inf, -1, np.inf
         if len(fit.components) > 1:
             own, rivals = self._rivals(fit, place)
@@ -271,10 +281,11 @@ class _Search:
             row=component.row,
             share=share,
             share_interval=interval,
+            strength=float(fit.strengths[place] / max(fit.strengths.sum(), 1e-300)),
             significance=float(fit.significance[place]),
             gain=float(gain),
             agreement=agreement,
-            bands=bands,
+            bands=seen,
             misfit=misfit,
             rival=rival,
             lead=float(lead),
@@ -312,19 +323,22 @@ def _agreement(sampled: Sampled, fit: Fit) -> float:
     return float(a @ b) / norm if norm > 0 else 0.0
 
 
-def _shares(fit: Fit, place: int) -> tuple[float, tuple[float, float]]:
-    """Share of the explained signal and its 95 % interval, by propagation of the errors."""
-    total = float(fit.strengths.sum())
-    count = fit.strengths.size
+def _shares(fit: Fit, areas: Floats) -> list[tuple[float, tuple[float, float]]]:
+    """Share of the explained area and its 95 % interval of each part, by error propagation."""
+    amounts = fit.weights * areas
+    total, count = float(amounts.sum()), areas.size
     if total <= 0.0:
-        return 0.0, (0.0, 1.0)
-    share = float(fit.strengths[place]) / total
-    norms = fit.strengths / np.maximum(fit.weights, 1e-300)
-    covariance = fit.inverse[:count, :count] * max(1.0, fit.misfit) * np.outer(norms, norms)
-    slope = np.full(count, -share / total)
-    slope[place] += 1.0 / total
-    error = TWO_SIDED_95 * float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
-    return share, (max(0.0, share - error), min(1.0, share + error))
+        return [(0.0, (0.0, 1.0))] * count
+    shares = amounts / total
+    covariance = fit.inverse[:count, :count] * max(1.0, fit.misfit) * np.outer(areas, areas)
+    slopes = (np.eye(count) - shares[:, None]) / total
+    errors = TWO_SIDED_95 * np.sqrt(
+        np.maximum(np.einsum("ij,jk,ik->i", slopes, covariance, slopes), 0.0)
+    )
+    return [
+        (float(s), (max(0.0, float(s - e)), min(1.0, float(s + e))))
+        for s, e in zip(shares, errors, strict=True)
+    ]
 
 
 def _heard(sampled: Sampled, fit: Fit, place: int) -> tuple[float, float, float]:
@@ -336,11 +350,11 @@ def _heard(sampled: Sampled, fit: Fit, place: int) -> tuple[float, float, float]
     own = fit.weights[place] * fit.components[place].column[sampled.columns]
     spread = fit.deviation_without(place) * np.sqrt(max(1.0, fit.misfit))
     left = own + fit.whitened * fit.deviation
-    agreement, bands = _agreements(own[None, :], left[None, :], spread)
+    agreement, seen = _agreements(own[None, :], left[None, :], spread)
     loud = (own / fit.deviation) ** 2
     total = float(loud.sum())
     misfit = float(loud @ fit.whitened**2) / total if total > 0 else 0.0
-    return float(agreement[0]), float(bands[0]), misfit
+    return float(agreement[0]), float(seen[0]), misfit
 
 
 def _agreements(own: Floats, left: Floats, spread: Floats) -> tuple[Floats, Floats]:
@@ -357,8 +371,8 @@ def _agreements(own: Floats, left: Floats, spread: Floats) -> tuple[Floats, Floa
     agreement = np.sum(left * part, axis=1) / np.maximum(norm, 1e-300)
     power = part**2
     fourth = np.sum(power**2, axis=1)
-    bands = np.sum(power, axis=1) ** 2 / np.maximum(fourth, 1e-300) / SAMPLES_PER_BAND
-    return agreement, bands
+    seen = np.sum(power, axis=1) ** 2 / np.maximum(fourth, 1e-300) / SAMPLES_PER_BAND
+    return agreement, seen
 
 
 def _roots(values: Floats) -> Floats:
@@ -376,6 +390,7 @@ def components(mixture: Mixture, library: Library, told: str) -> list[decide.Com
             bands=part.bands,
             rival=(named(library, part.rival, told), part.lead) if part.rival >= 0 else None,
             share_interval=part.share_interval,
+            strength=part.strength,
             agreement=part.agreement,
             misfit=part.misfit,
         )

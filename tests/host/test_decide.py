@@ -138,8 +138,8 @@ def outcome(evidence: Evidence) -> tuple[str, str, list[str]]:
             summed(part(A), part(B, rival=(C, 99.0))),
             ("mixture", "fits_sum_of_references", ["a", "b"]),
         ),
-        (summed(part(A), part(B, share=0.01)), ("inconclusive", "fits_in_part", [])),
-        (summed(part(A), part(B, share=0.1, gain=1.0)), ("inconclusive", "fits_in_part", [])),
+        (summed(part(A), part(B, strength=0.01)), ("inconclusive", "fits_in_part", [])),
+        (summed(part(A), part(B, strength=0.1, gain=1.0)), ("inconclusive", "fits_in_part", [])),
         (summed(part(A), part(B), score=0.82), ("inconclusive", "fits_in_part", [])),
         (summed(part(A), part(B, bands=0.5)), ("inconclusive", "part_in_doubt", ["a", "b"])),
         (summed(part(A), part(B, agreement=0.2)), ("inconclusive", "part_in_doubt", ["a", "b"])),
@@ -161,7 +161,7 @@ def test_rule(evidence: Evidence, expected: tuple) -> None:
 
 
 def test_what_is_too_faint_to_be_named_is_said_beside_the_match() -> None:
-    faint = part(B, share=0.1, agreement=0.6, rival=(C, 1.0))
+    faint = part(B, strength=0.1, agreement=0.6, rival=(C, 1.0))
     verdict = decide(summed(part(A), faint, alone=0.93), T)
     assert verdict.kind == "match"
     said = [r.text for r in verdict.reasons if r.code == "minor_component_suspected"]
@@ -189,7 +189,8 @@ evidences = st.builds(
     mixture=st.lists(
         st.builds(Component, names, st.floats(0.01, 1), st.floats(-10, 1e4), st.floats(0, 40),
                   st.none() | st.tuples(names, st.floats(-10, 1e4)),
-                  agreement=st.floats(0, 1), misfit=st.floats(0, 20)), max_size=3),
+                  strength=st.floats(0, 1), agreement=st.floats(0, 1),
+                  misfit=st.floats(0, 20)), max_size=3),
     mixture_score=scores, mixture_shift_cm1=st.floats(-8, 8), snr=st.floats(0, 1e5),
     informative_columns=st.integers(0, 2000), range_cm1=st.floats(-50, 2000),
     background_ratio=st.floats(0, 1e3), saturated=st.booleans(), interrupted=st.booleans(),

@@ -70,11 +70,12 @@ class Component:
 
     Attributes:
         named: The substance.
-        share: Its part of the signal, 0..1.
+        share: Its part of the area of all bands, 0..1.
         gain: What the logarithm of the evidence loses without it, per unit of misfit.
         bands: Effective number of its bands that stand out.
         rival: The substance that replaces it best, and what the evidence loses by that.
         share_interval: 95 % interval of the share.
+        strength: Its part of the norm of the derivative, 0..1: what is seen of it.
         agreement: On its own bands, 0..1.
         misfit: Squared residual over expectation on its own bands.
     """
@@ -85,6 +86,7 @@ class Component:
     bands: float
     rival: tuple[Named, float] | None
     share_interval: tuple[float, float] = (0.0, 1.0)
+    strength: float = 0.5
     agreement: float = 1.0
     misfit: float = 0.0
 

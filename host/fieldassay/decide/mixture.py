@@ -68,13 +68,19 @@ def certain(part: Component, t: Thresholds) -> bool:
     """True if this part may be named."""
     least = t.mixture["natural_min_agreement" if part.named.natural else "min_agreement"]
     return (
-        part.share >= t.mixture["min_share"]
+        part.strength >= t.mixture["min_strength"]
         and part.gain >= t.mixture["min_gain"]
         and part.bands >= t.mixture["min_bands"]
         and part.agreement >= least
-        and part.misfit <= t.mixture["max_misfit"]
+        and part.misfit <= _misfit_allowed(part, t)
         and (part.rival is None or part.rival[1] >= t.mixture["min_lead"])
     )
+
+
+def _misfit_allowed(part: Component, t: Thresholds) -> float:
+    """A strong part may be of another crystal; what is faint is to follow its reference."""
+    allowed = t.mixture["misfit_faint"] + t.mixture["misfit_per_strength"] * part.strength
+    return min(allowed, t.mixture["misfit_most"])
 
 
 def suspicions(verdict: Verdict, e: Evidence, t: Thresholds) -> tuple[Reason, ...]:
@@ -104,7 +110,7 @@ def _loud(e: Evidence, t: Thresholds) -> list[Component]:
     return [
         part
         for part in e.mixture
-        if part.share >= t.mixture["loud_share"]
+        if part.strength >= t.mixture["loud_strength"]
         and not part.named.packaging
         and not certain(part, t)
     ]
