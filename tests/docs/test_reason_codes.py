@@ -19,7 +19,8 @@ def _codes_in(path: Path) -> set[str]:
 
 def test_reason_codes_are_documented(root: Path) -> None:
     host = root / "host" / "fieldassay"
-    modules = [host / "identify.py", host / "mixtures.py", *sorted((host / "decide").glob("*.py"))]
+    modules = [host / f"{name}.py" for name in ("identify", "mixtures", "spots")]
+    modules += sorted((host / "decide").glob("*.py"))
     given = set().union(*map(_codes_in, modules))
     answers = (host / "answers.py").read_text(encoding="utf-8")
     given |= set(re.findall(r'"code": "(\w+)"', answers))

@@ -22,6 +22,7 @@ from fieldassay import (
     library_build,
     library_join,
     plausible,
+    spots,
 )
 from fieldassay.errors import FormatError
 from fieldassay.hazards.cards import Cards, load_cards
@@ -51,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files", nargs="+", metavar="FILE", type=Path, help="spectrum file, or a folder of them"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.add_argument(
+        "--spots", action="store_true", help="the files are spots of one sample: one result"
+    )
     parser.add_argument("--library", action="append", type=Path, metavar="PATH", help=LIBRARY_HELP)
     parser.add_argument(
         "--excitation-nm",
@@ -65,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
     library = open_library(args.library)
     cards = load_cards()
     files = list(expand(args.files))
+    if args.spots:
+        return _spots(args, files, library, cards)
     progress = sys.stderr.isatty() and len(files) >= PROGRESS_FROM
     failed = 0
     try:
@@ -88,6 +94,43 @@ def run(args: argparse.Namespace) -> int:
     finally:
         if progress:
             print(file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _spots(args: argparse.Namespace, files: Sequence[Path], library: Library, cards: Cards) -> int:
+    """All files as spots of one sample: one result, with what each spot showed."""
+    spectra, contexts, read, failed = [], [], [], 0
+    for path in files:
+        try:
+            spectrum, excitation = read_file(path, args.excitation_nm)
+            spectra.append(spectrum)
+        except FormatError as error:
+            failed += 1
+            _show_error(path, error, as_json=args.json)
+            continue
+        contexts.append(identify.Context(excitation_nm=excitation))
+        read.append(path)
+    if not spectra:
+        return 1
+    combined = spots.combine(spectra, library, contexts)
+    shown = [
+        {
+            "file": str(path),
+            "verdict": spot.verdict.kind,
+            "substances": [s.id for s in spot.verdict.substances],
+        }
+        for path, spot in zip(read, combined.spots, strict=True)
+    ]
+    name = ", ".join(map(str, read))
+    if args.json:
+        whole = {"file": name, **combined.whole.as_dict(), "notes": [], "spots": shown}
+        print(json.dumps(whole), flush=True)
+    else:
+        print("\n".join(human(Path(f"{len(read)} spots"), spectra[0], combined.whole, cards)))
+        for path, spot in zip(read, combined.spots, strict=True):
+            words = " + ".join(s.id for s in spot.verdict.substances)
+            print(f"  spot:    {path}: {spot.verdict.kind.replace('_', ' ')} {words}".rstrip())
+        print(PRESUMPTIVE)
     return 1 if failed else 0
 
 
@@ -125,12 +168,21 @@ def identify_file(
     Raises:
         FormatError: the file cannot be read or its spectrum not be compared.
     """
+    spectrum, excitation = read_file(path, excitation_nm)
+    context = identify.Context(excitation_nm=excitation)
+    return spectrum, identify.identify(spectrum, library, context)
+
+
+def read_file(path: Path, excitation_nm: float | None = None) -> tuple[Spectrum, float | None]:
+    """The Raman spectrum in a file on its cm-1 axis, and the laser wavelength if known.
+
+    Raises:
+        FormatError: the file cannot be read, or is no Raman spectrum.
+    """
     spectrum = formats.read(read_bytes(path), path.name)
     plausible.require_raman(spectrum)
     excitation = _excitation_nm(spectrum, excitation_nm)
-    spectrum = calibration.to_wavenumber(spectrum, excitation)
-    context = identify.Context(excitation_nm=excitation)
-    return spectrum, identify.identify(spectrum, library, context)
+    return calibration.to_wavenumber(spectrum, excitation), excitation
 
 
 def read_bytes(path: Path) -> bytes:

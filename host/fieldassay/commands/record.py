@@ -1,4 +1,4 @@
-"""List, show, export and verify records of the evidence store; works beside a running host."""
+"""List, show, export, verify and replay records of the evidence store, beside a running host."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from fieldassay_wire.errors import WireError
 
 from fieldassay import config
 from fieldassay.errors import FieldassayError, FrameError, RecordError, SetupError
+from fieldassay.replay import TOLERANCE, differences
 from fieldassay.store import Store
 from fieldassay.stored import Record, RecordSummary
 from fieldassay.units import UnitRegistry
@@ -27,7 +28,7 @@ EXPORTS = ("cose", "csv", "jcamp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`list`, `show`, `export` and `verify`."""
+    """`list`, `show`, `export`, `verify` and `replay`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="newest first")
     listing.add_argument("--limit", type=int, default=20, help="how many (20); 0: all")
@@ -43,7 +44,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     verify = actions.add_parser("verify", help="recompute hash and MAC; exit status 1 if one fails")
     verify.add_argument("record", nargs="*", help="which; default: every record")
-    for sub in (listing, show, export, verify):
+    again = actions.add_parser(
+        "replay", help="identify again from the stored bytes; exit status 1 if a verdict differs"
+    )
+    again.add_argument("record", nargs="*", help="which; default: every record")
+    again.add_argument(
+        "--library", type=Path, metavar="PATH", help="the library of that time (default: today's)"
+    )
+    again.add_argument(
+        "--other-machine",
+        action="store_true",
+        help=f"numbers may differ by {TOLERANCE:g}, as between processors",
+    )
+    for sub in (listing, show, export, verify, again):
         sub.add_argument("--home", type=Path, help="home folder (default: FIELDASSAY_HOME)")
 
 
@@ -57,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
             return _show(args, store.record(args.record), UnitRegistry(home.units))
         if args.action == "export":
             return _export(args, store.record(args.record))
+        if args.action == "replay":
+            return _replay(args, store, home)
         return _verify(args, store, UnitRegistry(home.units))
 
 
@@ -172,6 +187,47 @@ def _verify(args: argparse.Namespace, store: Store, registry: UnitRegistry) -> i
             print(f"{record_id}: {problem.code}: {problem.what} {problem.do_next}")
     print(f"{checked} records checked, {failed} failed")
     return int(failed > 0)
+
+
+def _replay(args: argparse.Namespace, store: Store, home: config.Home) -> int:
+    """Every verdict made with this library and this algorithm must come out the same."""
+    from fieldassay import answers, identify  # late: numpy takes long to import
+    from fieldassay.hazards.cards import load_cards
+    from fieldassay.library import Library
+
+    library = Library.open(args.library or home.library)
+    cards = load_cards()
+    same = differing = others = failed = 0
+    for record_id in args.record or _all_ids(store):
+        try:
+            record = store.record(record_id)
+            found = identify.identify_frame(_frame(record), library)[1]
+        except FieldassayError as error:  # the others are replayed all the same
+            failed += 1
+            print(f"{record_id}: {error.code}: {error.what} {error.do_next}")
+            continue
+        now = answers.body(found, cards.get(found.hazard_card))
+        for verdict in record.verdicts:
+            made_by = (verdict.get("library"), verdict.get("algorithm"))
+            if made_by != (now["library"], now["algorithm"]):
+                others += 1
+                print(
+                    f"{record_id}: made with {made_by[1] or 'nothing'}, library "
+                    f"{made_by[0] or 'none'}: not compared; it would now be {now['verdict']}"
+                )
+                continue
+            # As JSON: that is what was stored, and what a tuple or a float has become in it.
+            tolerance = TOLERANCE if args.other_machine else 0.0
+            changed = differences(verdict, json.loads(json.dumps(now)), tolerance)
+            same += not changed
+            differing += bool(changed)
+            for line in changed:
+                print(f"{record_id}: {line}")
+    print(
+        f"{same} verdicts repeated, {differing} differ, {others} by another library or program, "
+        f"{failed} records cannot be read"
+    )
+    return int(differing > 0 or failed > 0)
 
 
 def _all_ids(store: Store) -> list[str]:

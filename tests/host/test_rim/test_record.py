@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fieldassay import cli, formats
+from fieldassay import answers, cli, formats, identify
 from fieldassay.frame import Frame
+from fieldassay.hazards.cards import load_cards
+from fieldassay.library import Library
 from fieldassay.store import Store
 from fieldassay.units import UnitRegistry
 from fieldassay_wire import cbor, mac0, messages
@@ -212,3 +214,34 @@ def test_the_settings_file_is_what_the_unit_accepts(home: Path, tmp_path: Path, 
         [micropython, "-c", code], env=env, capture_output=True, text=True, check=False
     )
     assert done.stdout.strip() == "unit-1", done.stdout + done.stderr
+
+
+def test_replay_repeats_verdicts_and_names_what_differs(
+    home: Path, measurement: Any, library_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three records: one honest, one whose stored verdict was altered, one by another program."""
+    unit = UnitRegistry(home / "units.json").add("unit-1")
+    library, cards = Library.open(library_path), load_cards()
+    with Store.open(home / "evidence.db") as store:
+        for seq in (1, 2, 3):
+            message = measurement(seq=seq, pixels=1024)
+            sealed = mac0.seal("measurement", unit.key, "unit-1", message)
+            fields = messages.parse("measurement", cbor.encode(message))
+            frame = Frame.from_message(sealed, fields)
+            store.add_measurement(sealed, frame, 1_790_000_000_000)
+            found = identify.identify_frame(frame, library)[1]
+            body = answers.body(found, cards.get(found.hazard_card))
+            if seq == 2:
+                body = {**body, "do_next": "Nothing to worry about."}
+            if seq == 3:
+                body = {**body, "algorithm": "older"}
+            store.add_verdict(f"unit-1-1-{seq}", json.dumps(body), 1_790_000_000_500)
+    words = ["record", "replay", "--library", str(library_path)]
+    assert cli.main([*words, "unit-1-1-1"]) == 0
+    assert capsys.readouterr().out.startswith("1 verdicts repeated, 0 differ")
+    for extra in ([], ["--other-machine"]):
+        assert cli.main([*words, *extra]) == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith("unit-1-1-2: do_next: 'Nothing to worry about.' stored")
+        assert lines[1].startswith("unit-1-1-3: made with older")
+        assert lines[2].startswith("1 verdicts repeated, 1 differ, 1 by another")
