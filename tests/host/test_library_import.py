@@ -194,6 +194,28 @@ def test_nothing_usable_makes_no_library(
     assert not list(tmp_path.glob("*.falib*"))
 
 
+def test_names_that_are_no_files_are_listed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    good = csv_file(tmp_path / "acetone.csv", 1)
+    strange = [tmp_path / "none.csv", tmp_path / ("x" * 300), tmp_path / "a\0b"]
+    status, facts = imported(capsys, *strange, good, "--output", tmp_path / "x.falib")
+    assert (status, facts["references"], len(facts["refused"])) == (1, 1, 3)
+
+
+def test_a_full_disk_is_a_typed_error(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fieldassay.library_encode.write_references", full)
+    path = csv_file(tmp_path / "acetone.csv", 1)
+    with pytest.raises(LibraryError, match="No space left"):
+        run(capsys, "import", path, "--output", tmp_path / "x.falib")
+    assert not list(tmp_path.glob("*.falib*"))
+
+
 def test_a_library_is_not_replaced_unasked(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -201,6 +223,10 @@ def test_a_library_is_not_replaced_unasked(
     path = csv_file(tmp_path / "acetone.csv", 1)
     with pytest.raises(LibraryError) as caught:
         run(capsys, "import", path, "--output", tmp_path / "x.falib")
+    assert caught.value.code == "library_exists"
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(LibraryError) as caught:
+        run(capsys, "import", path, "--output", tmp_path / "folder", "--force")
     assert caught.value.code == "library_exists"
     status, out = run(capsys, "import", path, "--output", tmp_path / "x.falib", "--force")
     assert (status, "1 references of 1 substances, 0 refused" in out) == (0, True)

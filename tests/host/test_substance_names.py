@@ -30,6 +30,7 @@ def find(*names: str, cas: str = "", inchikey: str = "") -> Found:
         (("sample 7", "caffeine"), "caffeine", "name", None),
         (("thiamine hydrochloride",), "thiamine-hydrochloride", "name", "hydrochloride"),
         (("fructose-6-phosphate",), "fructose-6-phosphate", "", None),
+        (("d-(+)-lactose monohydrate",), "lactose", "name", "monohydrate"),
         (("phlogiston HCl",), "phlogiston", "", "hydrochloride"),
     ],
 )

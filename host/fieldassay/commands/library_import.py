@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import; 1 if anything was refused."""
-    if args.output.exists() and not args.force:
+    if _is_folder(args.output) or (args.output.exists() and not args.force):
         raise LibraryError(
             "library_exists",
             f"{args.output} is there already.",
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     )
     mapping = parse_mapping(_mapping_bytes(args.mapping)) if args.mapping else None
     importer = Importer(Finder(substances.load().values()), grid, told, mapping)
-    names = ", ".join(path.resolve().name for path in args.paths[:5])
+    names = ", ".join(path.absolute().name for path in args.paths[:5])
     title = args.title or f"Imported: {names}"
     shown = _Progress(len(files))
     references = importer.references(shown.count(files))
@@ -105,10 +105,10 @@ def collect(paths: Sequence[Path]) -> tuple[list[tuple[str, Load]], list[str]]:
     files: list[tuple[str, Load]] = []
     ignored: list[str] = []
     for path in paths:
-        if not path.is_dir():
+        if not _is_folder(path):
             files.append((path.name, lambda path=path: read_bytes(path)))  # type: ignore[misc]
             continue
-        for inner in sorted(p for p in path.rglob("*") if not p.is_dir()):
+        for inner in sorted(p for p in path.rglob("*") if not _is_folder(p)):
             name = inner.relative_to(path).as_posix()
             if inner.suffix.lower() in formats.EXTENSIONS:
                 files.append((name, lambda inner=inner: read_bytes(inner)))  # type: ignore[misc]
@@ -147,12 +147,26 @@ def write(
             scratch = stack.enter_context(tempfile.TemporaryFile(dir=temporary.absolute().parent))
             return np.memmap(scratch, dtype=np.float32, mode="w+", shape=shape)
 
-        with temporary.open("wb") as file:
-            library_encode.write_references(
-                file, references, importer.finder.substances, title, stamp, grid, allocate
-            )
-        temporary.replace(output)
+        try:
+            with temporary.open("wb") as file:
+                library_encode.write_references(
+                    file, references, importer.finder.substances, title, stamp, grid, allocate
+                )
+            temporary.replace(output)
+        except OSError as error:
+            raise LibraryError(
+                "library_not_writable",
+                f"{output} cannot be written: {error.strerror}.",
+                "Free space, or give a place you may write to with --output.",
+            ) from error
     return Library.open(output)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # not to be looked at: reading it gives the error that says so
+        return False
 
 
 def _grid(first: int, last: int) -> Grid:
