@@ -76,7 +76,13 @@ def test_json_is_the_documented_contract(
             continue
         assert list(line) == KEYS
         assert line["verdict"] == "match" and line["verdict"] in VERDICT_KINDS
-        assert list(line["substances"][0]) == ["id", "name", "inchikey", "share"]
+        assert list(line["substances"][0]) == [
+            "id",
+            "name",
+            "inchikey",
+            "share",
+            "share_interval",
+        ]
         assert line["substances"][0]["id"] == "acetone"
         assert line["substances"][0]["inchikey"] == "CSCPPACGZOOCGX-UHFFFAOYSA-N"
         assert 1 <= len(line["candidates"]) <= 10
