@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldassay import bands, calibration, decide, mixtures
+from fieldassay import bands, calibration, decide, families, mixtures
 from fieldassay.explain import NO_CONTRADICTION, Explanation, Scene, prepare
 from fieldassay.frame import Frame
 from fieldassay.library import Library
@@ -68,6 +68,12 @@ def identify(spectrum: Spectrum, library: Library, context: Context = Context())
         details={**found.quality.details, **decide.probabilities(evidence, THRESHOLDS)},
     )
     verdict = decide.decide(evidence, THRESHOLDS)
+    members: frozenset[str] = frozenset()
+    if decide.open_to_families(verdict) and quality.snr >= THRESHOLDS.family["min_snr"]:
+        evidence = replace(evidence, families=families.evidence(found.scene.prepared, library))
+        verdict = decide.decide(evidence, THRESHOLDS)
+        if verdict.family is not None:
+            members = next(f.members for f in evidence.families if f.id == verdict.family.id)
     return Identification(
         verdict=verdict,
         candidates=tuple(
@@ -75,7 +81,7 @@ def identify(spectrum: Spectrum, library: Library, context: Context = Context())
         ),
         quality=quality,
         hazard_card=decide.hazard_card(
-            verdict, {s.id: s.hazard_card for s in library.substances.values()}
+            verdict, {s.id: s.hazard_card for s in library.substances.values()}, members
         ),
         library=library.hash,
         algorithm=ALGORITHM,

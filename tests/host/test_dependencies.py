@@ -14,7 +14,7 @@ CORE = [
     "preprocess", "scatter", "formats", "hazards",
     "library_file", "library_encode", "library_sources", "library_readers", "substance_names",
     "library_gates", "library_import", "library_join",
-    "plausible", "spots", "replay",
+    "plausible", "spots", "replay", "families",
 ]  # fmt: skip
 IMPURE = {
     "socket", "os", "time", "datetime", "sqlite3", "pathlib", "subprocess", "threading", "asyncio",

@@ -141,14 +141,20 @@ def test_substances_outside_the_library_are_not_matched(cases: list[Case], name:
     own = [c for c in cases if name in c.name.lower().replace(" ", "")]
     assert own
     for case in own:
-        assert case.result.verdict.kind in ("out_of_library", "inconclusive"), case.name
+        verdict = case.result.verdict
+        if verdict.family is not None:  # BMSB and naphthalene are no reference, but aromatic
+            assert name in ("bmsb", "naphthalene") and verdict.family.id == "aromatic", case.name
+            continue
+        assert verdict.kind in ("out_of_library", "inconclusive"), case.name
         assert case.result.hazard_card == "default-strictest"
 
 
 def test_most_unknowns_are_called_unknown(cases: list[Case]) -> None:
     unknown = [c for c in cases if c.set == "multi-785" and not c.truth]
     kinds = Counter(c.result.verdict.kind for c in unknown)
-    assert kinds["out_of_library"] >= 0.85 * len(unknown)
+    assert kinds["out_of_library"] + kinds["class"] >= 0.85 * len(unknown)
+    families = {c.result.verdict.family.id for c in unknown if c.result.verdict.family}
+    assert families <= {"aromatic", "sugar"}  # BMSB; solutions of glucose
 
 
 def test_two_liquids_half_and_half_are_a_mixture(cases: list[Case]) -> None:

@@ -21,7 +21,7 @@ from fieldassay.decide.evidence import (
     Thresholds,
     load_thresholds,
 )
-from fieldassay.decide.family import family
+from fieldassay.decide.family import family, open_to_families
 from fieldassay.decide.mixture import mixture, suspicions
 from fieldassay.decide.quality import bad_measurement
 from fieldassay.decide.single import one_substance, stopped
@@ -43,6 +43,7 @@ __all__ = [
     "decide",
     "hazard_card",
     "load_thresholds",
+    "open_to_families",
     "probabilities",
     "stopped",
 ]
@@ -51,8 +52,8 @@ CALIBRATION = calibrated.load()
 RULES: tuple[Callable[[Evidence, Thresholds], Verdict | None], ...] = (
     bad_measurement,
     mixture,
-    one_substance,
     family,
+    one_substance,
     nothing_fits,
 )
 

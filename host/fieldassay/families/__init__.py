@@ -1,0 +1,142 @@
+"""Which family a substance that the library does not have belongs to: the evidence for a verdict.
+
+Owns the cache of models and the p-value. The model is `model`, what it looks at `profile`, what is
+published `published`; the rule that decides is `decide.family`. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldassay import decide, substances
+from fieldassay.explain import Prepared
+from fieldassay.families import model, profile, published
+from fieldassay.library import Library
+
+Floats = NDArray[np.float64]
+THRESHOLDS = decide.load_thresholds()
+KEPT = 4  # models of libraries kept in memory
+NEAREST = 3
+
+_models: dict[str, model.Model | None] = {}
+
+
+def evidence(prepared: Prepared, library: Library) -> tuple[decide.FamilyEvidence, ...]:
+    """How much a measurement looks like each family of the library, best first.
+
+    The p-value counts, among substances left out of the library in turn and stored outsiders, how
+    many look at least as much like some family that is not theirs.
+    """
+    known = model_of(library)
+    if known is None:
+        return ()
+    spectrum = profile.of(prepared.linear, prepared.threshold, prepared.window)
+    strength = strengths(spectrum, known, library)
+    found: list[decide.FamilyEvidence] = []
+    for word in sorted(strength, key=lambda w: (-strength[w], w)):
+        family = known.families[word]
+        found.append(
+            decide.FamilyEvidence(
+                id=slug(word),
+                name=plural(word),
+                p_value=p_value(strength[word], known.others, len(known.families)),
+                supported=None if word not in published.load() else strength[word] > 0.0,
+                members=family.members,
+                nearest=known.nearest(family, spectrum, NEAREST) if not found else (),
+            )
+        )
+    return tuple(found)
+
+
+def strengths(spectrum: profile.Profile, known: model.Model, library: Library) -> dict[str, float]:
+    """Evidence for each family by its word: -log10 of a tail probability, 0 if contradicted."""
+    return {
+        word: known.evidence(family, spectrum, library) for word, family in known.families.items()
+    }
+
+
+def model_of(library: Library) -> model.Model | None:
+    """The model of a library, made when it is first asked for."""
+    if library.hash not in _models:  # two threads may both make it: the same, so no lock
+        numbers = THRESHOLDS.family
+        made = model.build(
+            library,
+            not_chemistry(),
+            int(numbers["min_members"]),
+            float(numbers["min_typical"]),
+        )
+        for old in list(_models)[: len(_models) - KEPT + 1]:
+            _models.pop(old, None)
+        _models[library.hash] = made
+        return made
+    return _models[library.hash]
+
+
+def p_value(strength: float, others: Floats, competing: int) -> float:
+    """Conformal p-value of an evidence, 0..1, never 0.
+
+    Args:
+        strength: Evidence for a family.
+        others: Largest evidence for a wrong family of each substance left out of the library.
+        competing: Families of the library: with more of them chance has more to try, which counts
+            for the stored outsiders in proportion.
+    """
+    if strength <= 0:
+        return 1.0
+    outside = outsiders()
+    above = float(np.count_nonzero(others >= strength))
+    above += np.count_nonzero(outside.largest >= strength) * competing / outside.families
+    return min((above + 1.0) / (others.size + outside.substances + 1.0), 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Outsiders:
+    """Stored evidences of substances that belong to none of `families` families, for the largest.
+
+    Attributes:
+        largest: The largest of them, sorted.
+        substances: How many outsiders there were.
+        families: For how many families each was tried.
+    """
+
+    largest: Floats
+    substances: int
+    families: int
+
+
+@cache
+def outsiders() -> Outsiders:
+    """The summary that comes with fieldassay."""
+    text = files("fieldassay.families").joinpath("outsiders.toml").read_text(encoding="utf-8")
+    document = tomllib.loads(text)
+    largest = np.sort(np.array(document["largest"], dtype=np.float64))
+    return Outsiders(largest, int(document["substances"]), int(document["families"]))
+
+
+@cache
+def not_chemistry() -> frozenset[str]:
+    """Words of the catalogue that say what something is used as or made of."""
+    text = files("fieldassay.families").joinpath("published.toml").read_text(encoding="utf-8")
+    return frozenset(tomllib.loads(text)["not_chemistry"])
+
+
+def plural(word: str) -> str:
+    """How a family is called in a sentence; a word the catalogue does not know stays as it is."""
+    return _plurals().get(word, word)
+
+
+def slug(word: str) -> str:
+    """A family's word as an id."""
+    return re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-") or "unknown"
+
+
+@cache
+def _plurals() -> dict[str, str]:
+    return dict(substances.vocabulary().families)

@@ -1,0 +1,109 @@
+"""Where a spectrum has bands, coarsely: what members of a family share and instruments agree on.
+
+Owns the profile: relative band heights from the second derivative, and from them a presence from 0
+to 1 every few cm-1, wide enough for axis errors and other line widths. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldassay.preprocess import recipe, smooth
+
+Floats = NDArray[np.float64]
+STEP = 4  # columns between points of a profile
+EDGE_COLUMNS = 12  # second derivatives see the end of the data as a band
+# The recipe smooths with 3 cm-1 already; noise of a second derivative follows from that of the
+# first by the ratio of the integrals of squared Gaussian derivatives, 3/(8 s^5) over 1/(4 * 3^3).
+_NOISE_SQUARED = 1.5 * recipe.SIGMA_CM1**3
+NOISE_TIMES = 2.0  # thresholds are twice the noise; a band must stand at four times
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How bands are looked at.
+
+    Attributes:
+        sigma_cm1: Smoothing of the second derivative.
+        absent, present: Heights over the strongest band that count as 0 and as 1; between them
+            the logarithm counts.
+        reach_cm1: A band counts this far to both sides.
+    """
+
+    sigma_cm1: float
+    absent: float
+    present: float
+    reach_cm1: int
+
+
+SCALES = (Scale(5.0, 0.02, 0.2, 4), Scale(6.0, 0.003, 0.05, 5))
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Bands of one spectrum.
+
+    Attributes:
+        presence: One row a scale, 0..1, shape (S, B).
+        seen: 1 where the spectrum has data, shape (B,).
+        heights: Relative band heights on the library's grid, shape (D,); 0 where nothing is known.
+        window: Columns [lo, hi) with data.
+    """
+
+    presence: Floats
+    seen: Floats
+    heights: Floats
+    window: tuple[int, int]
+
+
+def points(columns: int) -> int:
+    """How many points a profile of a grid of `columns` has."""
+    return len(range(0, columns, STEP))
+
+
+def of(linear: Floats, threshold: Floats | None, window: tuple[int, int]) -> Profile:
+    """The profile of a band derivative.
+
+    Args:
+        linear: Derivative after the recipe's linear part, shape (D,).
+        threshold: What counts as nothing in it, shape (D,); None for references.
+        window: Columns [lo, hi) with data.
+    """
+    lo, hi = min(window[0], linear.size), min(window[1], linear.size)
+    inside = np.zeros(linear.size)
+    inside[lo:hi] = 1.0
+    presence, first = [], np.zeros(linear.size)
+    for number, scale in enumerate(SCALES):
+        heights = _heights(linear, threshold, scale.sigma_cm1) * inside
+        strongest = float(heights.max(initial=0.0))
+        relative = heights / strongest if strongest > 0 else heights
+        if number == 0:
+            first = relative
+        span = np.log(scale.present / scale.absent)
+        counted = np.clip(np.log(np.maximum(relative, 1e-9) / scale.absent) / span, 0.0, 1.0)
+        presence.append(_widened(counted, scale.reach_cm1)[::STEP])
+    return Profile(np.array(presence), inside[::STEP].copy(), first, (lo, hi))
+
+
+def peaks(heights: Floats) -> NDArray[np.intp]:
+    """Columns where a band has its top: not lower than anything within 4 columns."""
+    top = _widened(heights, 4)
+    return np.flatnonzero((heights > 0) & (heights >= top))
+
+
+def _heights(linear: Floats, threshold: Floats | None, sigma_cm1: float) -> Floats:
+    more = float(np.sqrt(sigma_cm1**2 - recipe.SIGMA_CM1**2))
+    bent = -smooth.gaussian_derivative(linear, more)
+    if threshold is not None:
+        noise = np.sqrt(_NOISE_SQUARED / sigma_cm1**5) * NOISE_TIMES * threshold
+        bent = np.where(bent > noise, bent, 0.0)
+    return np.maximum(bent, 0.0)
+
+
+def _widened(values: Floats, reach: int) -> Floats:
+    padded = np.pad(values, reach)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
+    return np.asarray(windows.max(axis=-1), dtype=np.float64)
