@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 SEGMENT_COLUMNS = 64  # a few bands: enough to feel a shift, short enough that stretch is constant
 LAGS = 4  # cm-1 to each side of the first guess
-FINE = 5  # hypotheses of the shift per cm-1
-STRETCHES = 13
+FINE = 4  # hypotheses of the shift per cm-1
+STRETCHES = 9
+ORDER = 2  # highest power of the response's factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,15 @@ def broadened(values: Floats, sigma_columns: float) -> Floats:
     return np.asarray(np.convolve(values, kernel / kernel.sum(), mode="same"))
 
 
-def response(a: Floats, b: Floats, place: Floats, sd: float, order: int = 2) -> Floats:
+def powers(place: Floats) -> Floats:
+    """1, t, … t^4 of `place`, shape (5, N): what `response` needs; the same for all models."""
+    rows = [np.ones_like(place)]
+    for _ in range(2 * ORDER):
+        rows.append(rows[-1] * place)
+    return np.stack(rows)
+
+
+def response(a: Floats, b: Floats, of_place: Floats, sd: float) -> Floats:
     """The smooth factor on model `b` that brings it closest to `a`, shape (N,), all > 0.
 
     A ridge fit of a = b * (c0 + c1 t + c2 t^2): the prior on c1 / c0 and c2 / c0 is normal with
@@ -164,27 +173,22 @@ def response(a: Floats, b: Floats, place: Floats, sd: float, order: int = 2) -> 
     Args:
         a: Measured, compressed, shape (N,).
         b: Model, compressed, shape (N,).
-        place: t, -1 to 1 over the compared range, shape (N,).
+        of_place: `powers` of t, which is -1 to 1 over the grid, shape (5, N).
         sd: Prior standard deviation of each coefficient.
-        order: Highest power of t.
     """
-    power = float(b @ b)
-    if power <= 0.0:
+    square = b * b
+    moments = of_place @ square
+    along = of_place[: ORDER + 1] @ (a * b)
+    power, cross = float(moments[0]), float(along[0])
+    if power <= 0.0 or cross <= 0.0:
         return np.ones_like(a)
-    scale = float(a @ b) / power
-    if scale <= 0.0:
-        return np.ones_like(a)
-    basis = np.stack([b * place**n for n in range(order + 1)])
-    rest = a - scale * b
+    scale = cross / power
     # The error a segment makes is not independent from column to column: one per 25 columns.
-    variance = float(rest @ rest) / max(a.size, 1) * 25.0
-    gram = basis @ basis.T
-    along = basis @ rest
-    ridge = np.full(order + 1, variance / (sd * scale) ** 2)
-    ridge[0] = 0.0
-    gram[np.diag_indices(order + 1)] += ridge + 1e-12 * power
-    change = np.linalg.solve(gram, along) / scale
-    factor = np.ones_like(a)
-    for n in range(order + 1):
-        factor = factor + change[n] * place**n
-    return np.asarray(np.clip(factor, 0.5, 2.0))
+    variance = max(float(a @ a) - scale * cross, 0.0) / a.size * 25.0
+    n = np.arange(ORDER + 1)
+    gram = moments[n[:, None] + n]
+    ridge = variance / (sd * scale) ** 2
+    gram[n, n] += np.where(n > 0, ridge, 0.0) + 1e-12 * power
+    change = np.linalg.solve(gram, along - scale * moments[: ORDER + 1]) / scale
+    factor = 1.0 + change @ of_place[: ORDER + 1]
+    return np.asarray(np.minimum(np.maximum(factor, 0.5), 2.0))

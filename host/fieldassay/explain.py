@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fieldassay import align
 from fieldassay.kernel import fits, search
 from fieldassay.library import Library
-from fieldassay.preprocess import normalize, recipe
+from fieldassay.preprocess import noise, normalize, recipe
 from fieldassay.spectrum import Spectrum
 
 Floats = NDArray[np.float64]
@@ -27,7 +27,7 @@ SHORTLIST = 120  # references tried as one more component; all of them in a libr
 COLUMNS_PER_BAND = 25.0  # participation ratio of one band of 7 to 10 cm-1 after this recipe
 EDGE_COLUMNS = 9  # where the derivative still sees the end of the measurement
 FITTED = 16  # substances the kernel ranks first whose noise-aware agreement is computed
-ALIGNED = 4  # of these the best, whose axis and line width are fitted too
+ALIGNED = 3  # of these the best, whose axis and line width are fitted too
 TOLERANCE = 6  # columns to each side where a band counts as the same
 NO_SHIFT = align.AxisFit(0.0, 0.0, float("inf"), float("inf"), 0.0)
 
@@ -116,14 +116,16 @@ def prepare(spectrum: Spectrum, library: Library, axis: Mapping[str, float]) -> 
         next((s.parameters["spikes"] for s in native.steps if "spikes" in s.parameters), 0)
     )
     measured = recipe.on_grid(native, library.grid_cm1)
+    if spectrum.noise is None:
+        measured = _with_smoothed_noise(measured, native)
     derived = recipe.apply(recipe.RAMAN.linear, measured)
     start = int(np.searchsorted(library.grid_cm1, measured.axis.values[0]))
     covered = slice(start, start + len(measured))
-    linear, noise, threshold = np.zeros((3, library.grid_cm1.size))
+    linear, sigma, threshold = np.zeros((3, library.grid_cm1.size))
     linear[covered] = derived.intensity
     if derived.noise is not None:
-        noise[covered] = derived.noise
-    threshold[covered] = _threshold(derived.intensity, noise[covered])
+        sigma[covered] = derived.noise
+    threshold[covered] = _threshold(derived.intensity, sigma[covered])
     reach = int(np.ceil(axis["max_shift_cm1"]))
     lo, hi = start + EDGE_COLUMNS + reach, start + len(measured) - EDGE_COLUMNS - reach
     shifts = np.arange(
@@ -133,13 +135,27 @@ def prepare(spectrum: Spectrum, library: Library, axis: Mapping[str, float]) -> 
     return Prepared(
         measured=measured,
         linear=linear,
-        noise=noise,
+        noise=sigma,
         threshold=threshold,
         window=(lo, max(hi, lo)),
         shifts=shifts,
         penalty=axis["penalty_per_cm1_squared"] * shifts**2,
         axis=axis,
         spikes=spikes,
+    )
+
+
+def _with_smoothed_noise(measured: Spectrum, native: Spectrum) -> Spectrum:
+    """Noise of a file that was smoothed or interpolated before it came: see `noise.correlated`."""
+    spacing = float(measured.meta["native_spacing_cm1"])
+    sigma, points = noise.correlated(native.intensity, spacing)
+    if points <= 1.0 or measured.noise is None:
+        return measured
+    spacing *= points
+    return replace(
+        measured,
+        noise=np.maximum(measured.noise, sigma),
+        meta={**measured.meta, "native_spacing_cm1": f"{spacing:.6g}"},
     )
 
 
@@ -166,6 +182,7 @@ class Scene:
         self._compressed = normalize.compress(prepared.linear, prepared.threshold, self._power)
         size = library.grid_cm1.size
         self._from_centre: Floats = np.arange(size, dtype=np.float64) - 0.5 * (size - 1)
+        self._places = align.powers(self._from_centre * (2.0 / size))
         self._moved_to: dict[tuple[float, float, float], tuple[Floats, Floats, Floats]] = {}
         self._rows: dict[tuple[int, float], Floats] = {}
 
@@ -200,10 +217,11 @@ class Scene:
         for hit in hits:
             substance = self.library.entries[hit.row].substance
             if substance in wanted or len(wanted) < FITTED:
-                found = self.fit((hit.row,), float(self.prepared.shifts[hit.variant]))
-                wanted.setdefault(substance, []).append(found)
-        best = [min(found, key=_rank) for found in wanted.values()]
-        best = sorted((e for e in best if e.rows), key=_rank)
+                shift_cm1 = float(self.prepared.shifts[hit.variant])
+                found = self.fit((hit.row,), shift_cm1, bent=False)
+                if found.rows:
+                    wanted.setdefault(substance, []).append(found)
+        best = sorted((min(found, key=_rank) for found in wanted.values()), key=_rank)
         head = sorted((self.aligned(e) for e in best[:ALIGNED]), key=_rank)
         if head:
             self.stretch = head[0].stretch
@@ -233,14 +251,31 @@ class Scene:
         return replace(trial if trial.score > start.score and trial.rows else start, axis=found)
 
     def _widths_fitted(self, head: list[Explanation]) -> list[Explanation]:
-        """The candidates, each at the line width difference that suits it best."""
+        """The candidates at the line width difference that suits the best of them.
+
+        The difference is one of the instruments, so it is the same for all. Wider and narrower are
+        tried in steps while the fit gets better.
+        """
         step = self.prepared.axis["broadening_step_cm1"]
-        trials = [
-            replace(self.fit(e.rows, e.shift_cm1, e.stretch, n * step), axis=e.axis)
-            for e in head
-            for n in (-2, -1, 1, 2)
+        best = head[0]
+        for direction in (step, -step):
+            for n in (1, 2):
+                trial = self._at_width(head[0], n * direction)
+                if trial.score <= best.score:
+                    break
+                best = trial
+            if best.broadening_cm1 != 0.0:
+                break
+        if best.broadening_cm1 == 0.0:
+            return head
+        rest = [
+            max(e, self._at_width(e, best.broadening_cm1), key=lambda x: x.score) for e in head[1:]
         ]
-        return sorted(_best_by_row([*head, *trials]), key=_rank)
+        return sorted([best, *rest], key=_rank)
+
+    def _at_width(self, e: Explanation, width_cm1: float) -> Explanation:
+        found = self.fit(e.rows, e.shift_cm1, e.stretch, width_cm1)
+        return replace(found, axis=e.axis) if found.rows else e
 
     def fit(
         self,
@@ -248,6 +283,7 @@ class Scene:
         shift_cm1: float,
         stretch: float | None = None,
         broadening_cm1: float | None = None,
+        bent: bool = True,
     ) -> Explanation:
         """Non-negative least squares of the derivative on these references; zero rows drop out.
 
@@ -256,18 +292,25 @@ class Scene:
             shift_cm1: Taken off the measured axis.
             stretch: See Explanation; that of the scene if not given.
             broadening_cm1: The same.
+            bent: Fit the smooth difference of response too; without, it is only good for ranking.
         """
         stretch = self.stretch if stretch is None else stretch
         width = self.broadening_cm1 if broadening_cm1 is None else broadening_cm1
         columns = self._window(rows)
         measured, threshold, a = (part[columns] for part in self._moved(shift_cm1, stretch, width))
-        basis = np.stack([self._basis(row, width)[columns] for row in rows], axis=1)
-        weights = nonnegative_weights(basis, measured)
+        if len(rows) == 1:  # what most fits are, without the detours of sums
+            basis = self._basis(rows[0], width)[columns, None]
+            square = float(basis[:, 0] @ basis[:, 0])
+            along = float(basis[:, 0] @ measured)
+            weights = np.array([max(along / square, 0.0) if square > 0.0 else 0.0])
+        else:
+            basis = np.stack([self._basis(row, width)[columns] for row in rows], axis=1)
+            weights = nonnegative_weights(basis, measured)
         kept = np.flatnonzero(weights > 0)
         b = normalize.compress(basis @ weights, threshold, self._power)
-        place = self._from_centre[columns] * (2.0 / self._from_centre.size)
-        b = b * align.response(a, b, place, self.prepared.axis["response_sd"])
-        norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+        if bent:
+            b = b * self._response(a, b, columns)
+        norm = float(np.sqrt((a @ a) * (b @ b)))
         agreement = float(a @ b) / norm if norm > 0 else 0.0
         strength = weights[kept] * np.linalg.norm(basis[:, kept], axis=0)
         order = np.argsort(-strength, kind="stable")
@@ -289,10 +332,13 @@ class Scene:
             broadening_cm1=width,
         )
 
+    def _response(self, a: Floats, b: Floats, columns: slice) -> Floats:
+        return align.response(a, b, self._places[:, columns], self.prepared.axis["response_sd"])
+
     def _penalty(self, bands: float) -> float:
         """Prior on the squared shift: weak where many bands speak for it, strong where few do."""
         axis = self.prepared.axis
-        few = float(np.clip((axis["many_bands"] - bands) / axis["many_bands"], 0.0, 1.0))
+        few = min(max(1.0 - bands / axis["many_bands"], 0.0), 1.0)
         slope = axis["few_bands_penalty_per_cm1_squared"] - axis["penalty_per_cm1_squared"]
         return axis["penalty_per_cm1_squared"] + few * slope
 
@@ -308,9 +354,8 @@ class Scene:
         )
         basis = np.stack([self._basis(row, e.broadening_cm1)[columns] for row in e.rows], axis=1)
         model = basis @ np.asarray(e.weights)
-        place = self._from_centre[columns] * (2.0 / self._from_centre.size)
         b = normalize.compress(model, threshold, self._power)
-        model = model * align.response(a, b, place, self.prepared.axis["response_sd"]) ** 3
+        model = model * self._response(a, b, columns) ** 3
         top = max(float(np.max(np.abs(model), initial=0.0)), 1e-30)
         found = []
         for these, those in ((measured, model), (model, measured)):
@@ -344,8 +389,8 @@ class Scene:
     def _window(self, rows: Sequence[int]) -> slice:
         """Columns where the measurement and all these references have data."""
         lo, hi = self.prepared.window
-        first = max(lo, int(self.library.valid[list(rows), 0].max()))
-        last = min(hi, int(self.library.valid[list(rows), 1].min()))
+        first = max(lo, *(int(self.library.valid[row, 0]) for row in rows))
+        last = min(hi, *(int(self.library.valid[row, 1]) for row in rows))
         return slice(first, max(last, first))
 
     def _basis(self, row: int, broadening_cm1: float) -> Floats:
@@ -386,17 +431,14 @@ def _rank(e: Explanation) -> tuple[float, tuple[int, ...]]:
 
 def _local_highest(values: Floats, reach: int) -> Floats:
     """The highest value within `reach` columns of each, same shape."""
-    padded = np.pad(values, reach)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
-    return np.asarray(windows.max(axis=1))
-
-
-def _best_by_row(found: list[Explanation]) -> list[Explanation]:
-    best: dict[tuple[int, ...], Explanation] = {}
-    for e in sorted(found, key=_rank):
-        if e.rows:
-            best.setdefault(e.rows, e)
-    return list(best.values())
+    size, width = values.size, 1
+    highest = np.zeros(size + 2 * reach)
+    highest[reach : reach + size] = values  # values are >= 0
+    while width < 2 * reach + 1:  # the highest of `width` from here on; doubled each time
+        step = min(width, 2 * reach + 1 - width)
+        highest = np.maximum(highest[:-step], highest[step:])
+        width += step
+    return highest
 
 
 def nonnegative_weights(basis: Floats, measured: Floats) -> Floats:

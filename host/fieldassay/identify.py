@@ -28,6 +28,7 @@ THRESHOLDS = decide.load_thresholds()
 ALGORITHM = f"{recipe.RAMAN.id}+{THRESHOLDS.id}+{decide.CALIBRATION.id}"
 CANDIDATES = 10
 SAME_LASER_NM = 20.0
+DRIFT_WITNESSES = 1.5  # segments of the axis; one band alone may belong to something else
 KERNEL_HITS = 48  # references the kernel hands on
 
 
@@ -133,7 +134,7 @@ def examine(
         background_ratio=quality.details["background_ratio"],
         saturated=quality.saturated,
         interrupted="interrupted" in context.flags,
-        notes=_notes(library, context),
+        notes=(*_notes(library, context), *_drift_notes(singles)),
         unexplained=unexplained.height,
         unexplained_at_cm1=unexplained.at_cm1,
         missing=missing.height,
@@ -228,6 +229,22 @@ def _notes(library: Library, context: Context) -> tuple[Reason, ...]:
         return ()
     text = f"Measured with {own:g} nm; the library is of another laser, so bands differ in height."
     return (Reason("other_excitation", text),)
+
+
+def _drift_notes(singles: Sequence[Explanation]) -> tuple[Reason, ...]:
+    """Said if the best candidate fits and the axis certainly lies beyond what units do."""
+    if not singles or singles[0].score < THRESHOLDS.match["min_score"]:
+        return ()
+    best = singles[0]
+    error = best.axis.shift_error_cm1
+    certain = best.axis.witnesses >= DRIFT_WITNESSES and np.isfinite(error)
+    if not certain or abs(best.shift_cm1) - 2.0 * error <= THRESHOLDS.axis["drifted_cm1"]:
+        return ()
+    text = (
+        f"The axis seems to be off by {best.shift_cm1:+.1f} cm-1 (error {max(error, 0.1):.1f}): "
+        "calibrate the unit, for example with polystyrene, and measure again."
+    )
+    return (Reason("drifted_calibration", text),)
 
 
 def _plain(values: Floats) -> list[float]:

@@ -10,7 +10,7 @@ import pytest
 
 CORE = [
     "spectrum", "verdict", "errors", "frame", "calibration", "substances", "library", "kernel",
-    "align", "bands", "explain", "decide", "identify", "mixtures", "naming", "quality",
+    "align", "bands", "drift", "explain", "decide", "identify", "mixtures", "naming", "quality",
     "preprocess", "scatter", "formats", "hazards",
     "library_file", "library_encode", "library_sources", "library_readers", "substance_names",
     "library_gates", "library_import", "library_join",

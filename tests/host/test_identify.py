@@ -197,6 +197,25 @@ def test_axis_errors_are_found_and_forgiven(
     )
 
 
+@pytest.mark.parametrize("shift", [-6.0, 6.0])
+def test_a_drifted_axis_is_forgiven_and_said(
+    cases: list[Case], library: Library, shift: float
+) -> None:
+    for truth in ("acetaminophen", "benzene", "toluene", "urea", "caffeine"):
+        case = next(c for c in cases if c.set == "WP-01977_2025" and c.truth == truth)
+        before = case.result.quality.axis_shift_cm1
+        assert "drifted_calibration" not in [r.code for r in case.result.verdict.reasons]
+        moved = Spectrum(Axis(case.spectrum.axis.values + shift, "cm-1"), case.spectrum.intensity)
+        result = identify(moved, library)
+        assert [s.id for s in result.verdict.substances] == [truth]
+        assert result.quality.axis_shift_cm1 == pytest.approx(before + shift, abs=0.5)
+        said = "drifted_calibration" in [r.code for r in result.verdict.reasons]
+        if abs(before + shift) < 4.0:
+            assert not said
+        elif abs(before + shift) > 5.5 and truth != "benzene":  # that has one band to speak of
+            assert said
+
+
 GRID = np.arange(302.0, 2304.0)
 
 

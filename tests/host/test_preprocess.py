@@ -56,6 +56,33 @@ def test_noise_estimate_is_right_within_a_quarter(seed: int, sigma: float) -> No
     assert noise.estimate(values) == pytest.approx(sigma, rel=0.25)
 
 
+@pytest.mark.parametrize("points", [1, 3, 5, 7])
+def test_smoothed_noise_is_seen_through(points: int) -> None:
+    """What counts is the noise of the derivative: predicted from a smoothed file within 40 %."""
+    kernel = smooth.derivative_kernel(3.0)
+    predicted, found = [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        white = np.convolve(rng.normal(0, 5.0, 2100), np.ones(points) / points, "valid")[:2000]
+        x = np.arange(2000.0)
+        values = white + 3000 * bands(x, 600.0, 650.0, 1100.0) + 0.001 * (x - 900) ** 2
+        sigma, reach = noise.correlated(values, 1.0)
+        predicted.append(smooth.derivative_noise(np.full(1, sigma), np.full(1, reach), 3.0)[0])
+        found.append(np.std(np.convolve(white, kernel, "valid")))
+    assert np.median(predicted) == pytest.approx(np.median(found), rel=0.4)
+    if points > 1:  # the plain estimate is not even half
+        plain = noise.estimate(values) * np.sqrt(np.sum(kernel**2))
+        assert plain < 0.5 * np.median(found)
+
+
+def test_a_signal_without_noise_is_not_taken_for_smoothed_noise() -> None:
+    x = np.arange(2000.0)
+    values = 3000 * bands(x, 600.0, 1100.0, fwhm=40.0) + 1e-3 * (x - 900) ** 2
+    assert noise.correlated(values, 1.0)[1] == 1.0
+    assert noise.correlated(values[:100], 1.0)[1] == 1.0
+    assert noise.correlated(np.zeros(2000), 1.0) == (0.0, 1.0)
+
+
 def test_noise_told_is_never_trusted_below_what_is_seen() -> None:
     rng = np.random.default_rng(5)
     values = rng.normal(0, 10.0, 1000)

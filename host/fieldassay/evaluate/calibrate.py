@@ -114,7 +114,7 @@ def fit(null: Sequence[Asked], true: Sequence[Asked], library: Library) -> dict[
             own[a.substance] = max(own.get(a.substance, 0.0), a.score)
     right = sorted(a.score for a in true if a.clear and a.first in a.truth)
     return {
-        "id": "calibration/1",
+        "id": "calibration/2",
         "unknown": {
             kind: [round(x, 4) for x in sorted(own.values(), reverse=True)]
             for kind, own in highest.items()
