@@ -7,6 +7,7 @@ engine. The same questions give the same answers in the same order whatever the 
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -82,8 +83,17 @@ def answer(asked: Question, default_library: str, method: Identify = identify) -
     return said
 
 
+def _key(asked: Question) -> bytes:
+    """Equal for equal questions: several experiments ask some of the same."""
+    rest = (asked.x_unit, asked.laser_nm, asked.packaging, sorted(asked.without), asked.library)
+    digest = hashlib.sha256(repr(rest).encode())
+    for values in (asked.x, asked.y, asked.noise):
+        digest.update(b"-" if values is None else np.ascontiguousarray(values).tobytes())
+    return digest.digest()
+
+
 class Bench:
-    """A library and the processes that ask about it.
+    """A library and the processes that ask about it; no question is asked twice.
 
     Args:
         library: The library file.
@@ -102,6 +112,7 @@ class Bench:
         self.path = library
         self.library = Library.open(library)
         self._progress = progress
+        self._known: dict[bytes, Answer] = {}
         self._method = method
         self._pool = (
             ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) if jobs > 1 else None
@@ -109,23 +120,23 @@ class Bench:
 
     def ask(self, questions: Sequence[Question], what: str = "") -> list[Answer]:
         """The answers, in the order of the questions."""
-        order = sorted(
-            range(len(questions)),
-            key=lambda i: (questions[i].library, sorted(questions[i].without)),
-        )  # neighbours share a library, so it is cut once
-        found: list[Answer] = [{}] * len(questions)
-        paths = [str(self.path)] * len(questions)
-        asked = [questions[i] for i in order]
+        keys = [_key(asked) for asked in questions]
+        pairs = zip(keys, questions, strict=True)
+        new = {key: asked for key, asked in pairs if key not in self._known}
+        # Neighbours share a library, so it is cut once.
+        order = sorted(new, key=lambda key: (new[key].library, sorted(new[key].without)))
+        paths = [str(self.path)] * len(order)
+        asked = [new[key] for key in order]
         answers = (
             self._pool.map(answer, asked, paths, chunksize=CHUNK)
             if self._pool
             else (answer(q, p, self._method) for q, p in zip(asked, paths, strict=True))
         )
-        for number, (index, said) in enumerate(zip(order, answers, strict=True), start=1):
-            found[index] = said
-            if number % 25 == 0 or number == len(questions):
-                self._progress(f"{what}: {number}/{len(questions)}")
-        return found
+        for number, (key, said) in enumerate(zip(order, answers, strict=True), start=1):
+            self._known[key] = said
+            if number % 25 == 0 or number == len(order):
+                self._progress(f"{what}: {number}/{len(order)}")
+        return [self._known[key] for key in keys]
 
     def close(self) -> None:
         """End the processes."""
