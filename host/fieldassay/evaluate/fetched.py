@@ -48,6 +48,8 @@ ALIASES: tuple[tuple[str, str | None], ...] = (
     (r".*polystyrene.*|.*styrene.*|.*\bp?abs\b.*|ps", None),
     (r"polystyrene|polystyrene resin|ps", "polystyrene"),
     (r"hdpe|ldpe|pe|polyethylene( resin|, (high|low) density)?", "polyethylene"),
+    # Its spectrum has bands at 1230, 1550 and 1600 cm-1 that polyethylene has not: a pigment.
+    (r"low densitiy polyethylene", None),
     (r"(high|low|linear low) densiti?y polyethylene", "polyethylene"),
     (r"poly ?\(?ethylene ?tere?phtha?l?ate?\)?.*|polyethylene ?terephthalate|pet"
      r"|polyethyleneterephtalate|poly\(ethylene terephtalate\)", "polyethylene-terephthalate"),
