@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,8 @@ from fieldassay.cli import main
 from fieldassay.errors import FieldassayError
 from fieldassay.evaluate import distort, fetched, judge, page, plots, samples, shared_data, table
 from fieldassay.evaluate.bench import Bench
-from fieldassay.evaluate.experiments import families, unknown
-from fieldassay.evaluate.setting import Setting
+from fieldassay.evaluate.experiments import families
+from fieldassay.evaluate.setting import Setting, as_asked
 from fieldassay.evaluate.stats import clopper_pearson
 from fieldassay.library import Library
 from hypothesis import given
@@ -144,6 +146,23 @@ def test_processes_answer_in_order(shared: list[samples.Sample], library_path: P
     few = [s for s in shared if s.set == "WP-00341"][:10]
     with Bench(library_path, 1) as one, Bench(library_path, 2) as two:
         assert Setting(few, one).ask(few, "") == Setting(few, two).ask(few, "")
+
+
+def test_no_question_is_asked_twice(shared: list[samples.Sample], library_path: Path) -> None:
+    asked = []
+
+    def method(*_: object) -> Parrot:
+        asked.append(1)
+        return Parrot(said("inconclusive"))
+
+    few = shared[:5]
+    with Bench(library_path, 1, method=method) as bench:
+        setting = Setting(few, bench)
+        assert len(setting.ask([*few, *few[:2]], "")) == 7
+        questions = [replace(as_asked(s), without=frozenset({"acetone"})) for s in few]
+        assert len(bench.ask(questions)) == 5
+        setting.ask(few, "")
+    assert len(asked) == 10
 
 
 def test_counts_of_the_second_instrument_are_raw_minus_dark(
@@ -311,12 +330,6 @@ def test_nothing_fetched_is_said(shared: list[samples.Sample], library_path: Pat
     assert all(r["rate"] is None for r in absent)
 
 
-def test_halves_are_halves() -> None:
-    names = [f"substance {i}" for i in range(2000)]
-    assert 0.45 < sum(map(unknown.held_out_half, names)) / 2000 < 0.55
-    assert unknown.held_out_half("Quartz") == unknown.held_out_half("quartz")
-
-
 def test_families_named() -> None:
     def case(verdict: str, family: str, own: set[str]) -> families.Case:
         words = {**said(verdict), "family": {"id": family} if family else None}
@@ -368,6 +381,18 @@ def test_the_page_is_made_from_the_file_alone(document: dict[str, Any], tmp_path
     again = plots.draw(read_back["figures"], tmp_path / "again")
     for name in again:
         assert (tmp_path / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_the_page_in_docs_has_the_form_of_the_code(root: Path) -> None:
+    """Its numbers need the data; its form does not."""
+    text = (root / "docs" / "explanation" / "measured-accuracy.md").read_text(encoding="utf-8")
+    assert text.startswith(page.HEAD)
+    assert "Quick run" not in text
+    for name, run in evaluate.EXPERIMENTS.items():
+        about = inspect.getdoc(sys.modules[run.__module__]) or ""
+        assert f"## {name.capitalize()}\n\n{about}\n\n| " in text, f"make the page again: {name}"
+    for picture in re.findall(r"images/([\w-]+\.svg)", text):
+        assert (root / "docs" / "images" / picture).exists()
 
 
 def test_an_old_result_is_shown_again(

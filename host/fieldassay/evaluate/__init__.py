@@ -21,8 +21,10 @@ from fieldassay.evaluate.experiments import (
     families,
     lasers,
     library,
+    makers,
     mixtures,
     noise,
+    spots,
     unknown,
 )
 from fieldassay.evaluate.plots import PICTURES
@@ -35,12 +37,14 @@ EXPERIMENTS: Mapping[str, Callable[[Setting], Outcome]] = MappingProxyType(
         library.NAME: library.run,
         unknown.NAME: unknown.run,
         lasers.NAME: lasers.run,
+        makers.NAME: makers.run,
         axis.NAME: axis.run,
         mixtures.NAME: mixtures.run,
         carbohydrates.NAME: carbohydrates.run,
         families.NAME: families.run,
         noise.NAME: noise.run,
         covers.NAME: covers.run,
+        spots.NAME: spots.run,
     }
 )
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldassay import calibration
+from fieldassay import calibration, spots
 from fieldassay.errors import FormatError
 from fieldassay.identify import Context, identify
 from fieldassay.library import Library
@@ -43,6 +43,8 @@ class Question:
         packaging: What the officer would say the sample is in.
         without: Substance ids left out of the library.
         library: Another library file than the bench's own.
+        more: Intensities at further spots of the same sample, each shape (N,); then `spots.combine`
+            is asked instead of `identify`.
     """
 
     x: NDArray[np.float64]
@@ -53,6 +55,7 @@ class Question:
     packaging: str = ""
     without: frozenset[str] = field(default_factory=frozenset)
     library: str = ""
+    more: tuple[NDArray[np.float64], ...] = ()
 
 
 def question(spectrum: Spectrum, **known: Any) -> Question:
@@ -74,10 +77,15 @@ def answer(asked: Question, default_library: str, method: Identify = identify) -
     """What the engine says."""
     library = _library(asked.library or default_library, asked.without)
     try:
-        spectrum = Spectrum(Axis(asked.x, asked.x_unit), asked.y, "arbitrary", asked.noise)
-        spectrum = calibration.to_wavenumber(spectrum, asked.laser_nm)
+        axis = Axis(asked.x, asked.x_unit)
+        spectra = [
+            calibration.to_wavenumber(Spectrum(axis, y, "arbitrary", asked.noise), asked.laser_nm)
+            for y in (asked.y, *asked.more)
+        ]
         context = Context(packaging=asked.packaging, excitation_nm=asked.laser_nm)
-        said: Answer = method(spectrum, library, context).as_dict()
+        if asked.more:
+            return spots.combine(spectra, library, [context] * len(spectra)).whole.as_dict()
+        said: Answer = method(spectra[0], library, context).as_dict()
     except FormatError as error:
         return {"error": error.code}
     return said
@@ -87,7 +95,7 @@ def _key(asked: Question) -> bytes:
     """Equal for equal questions: several experiments ask some of the same."""
     rest = (asked.x_unit, asked.laser_nm, asked.packaging, sorted(asked.without), asked.library)
     digest = hashlib.sha256(repr(rest).encode())
-    for values in (asked.x, asked.y, asked.noise):
+    for values in (asked.x, asked.y, asked.noise, *asked.more):
         digest.update(b"-" if values is None else np.ascontiguousarray(values).tobytes())
     return digest.digest()
 

@@ -23,6 +23,10 @@ whole interval is on the right side of the target and each trial is a substance 
 of one sample are no independent trials: the columns say how many substances and instruments stand
 behind each count.
 
+After each test stands what was tuned: *tuned* means that thresholds were chosen on these spectra,
+so the number is no independent estimate; *seen*, that their scores are among the ranks of the
+calibration; *held out*, neither; *partly tuned*, a mixture of these.
+
 **What this does not show.** The spectra are of pure chemicals, minerals and polymers in good light;
 mixtures, covers, noise and axis errors are made from them by arithmetic. No controlled drug was
 measured. Nothing here is a sensitivity in the field.
@@ -31,6 +35,7 @@ COLUMNS = ("", "of", "n", "subst.", "instr.", "count", "rate", "95 % interval", 
            "reached")  # fmt: skip
 SHORT = {
     "thresholds were chosen on this set: no independent estimate": "tuned",
+    "ranks of its scores are in the calibration; no threshold was chosen on it": "seen",
     "not used to choose thresholds": "held out",
     "part of these sets chose thresholds; see the lines of each": "partly tuned",
 }

@@ -116,7 +116,7 @@ def _curve(
 
 def _reliability(axes: Any, figures: Figures) -> None:
     for key, colour, marker, label in (
-        ("reliability_other", BLUE, "o", "p_other, substances not in the library, held-out half"),
+        ("reliability_other", BLUE, "o", "p_other, substances not in the library"),
         ("reliability_true", ORANGE, "s", "p_true, library substances, other instruments"),
     ):
         points = figures.get(key)

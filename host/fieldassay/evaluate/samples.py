@@ -19,10 +19,10 @@ from fieldassay.library import Library
 from fieldassay.spectrum import Spectrum
 
 Kind = Literal["library", "unknown", "mixture", "uncounted"]
-Role = Literal["tuned", "held_out"]
+Role = Literal["tuned", "seen", "held_out"]
 COLUMNS = ("file", "substance", "in_library", "instrument", "laser_nm", "set", "role")
 IN_LIBRARY = ("yes", "no", "auto", "uncounted")
-ROLES: tuple[Role, ...] = ("tuned", "held_out")
+ROLES: tuple[Role, ...] = ("tuned", "seen", "held_out")
 MAX_BYTES = 16 * 1024 * 1024
 
 
@@ -39,7 +39,8 @@ class Sample:
         truth: Ids of the substances that may be named; empty for `unknown`.
         substance: One name for each independent substance, for counting.
         instrument, laser_nm, set: What measured it, and the group it is shown in.
-        role: Whether thresholds of the decision were chosen with it.
+        role: `tuned`: thresholds of the decision were chosen with it. `seen`: only its scores are
+            among the ranks of the calibration. `held_out`: neither.
         note: Why it is `uncounted`, and the like.
     """
 
@@ -112,12 +113,10 @@ def parse_manifest(text: str, folder: Path, library: Library) -> list[Sample]:
 
 def _sample(row: Mapping[str, str], line: int, folder: Path, names: Names) -> Sample:
     path, where = folder / row["file"], f"line {line}"
-    role: str = row.get("role") or "held_out"
+    role = _role(row.get("role") or "held_out", where)
     present = row.get("in_library") or "auto"
     if not row["file"] or not row["substance"]:
         raise _not_usable(f"{where} has no file or no substance")
-    if role not in ROLES:
-        raise _not_usable(f"{where}: role {role!r} is not one of {', '.join(ROLES)}")
     if present not in IN_LIBRARY:
         raise _not_usable(f"{where}: in_library {present!r} is not one of {', '.join(IN_LIBRARY)}")
     laser = row.get("laser_nm") or ""
@@ -149,9 +148,16 @@ def _sample(row: Mapping[str, str], line: int, folder: Path, names: Names) -> Sa
         instrument=row.get("instrument") or "not stated",
         laser_nm=laser_nm,
         set=row.get("set") or "own",
-        role="tuned" if role == "tuned" else "held_out",
+        role=role,
         note=row.get("note", ""),
     )
+
+
+def _role(text: str, where: str) -> Role:
+    role = next((role for role in ROLES if role == text), None)
+    if role is None:
+        raise _not_usable(f"{where}: role {text!r} is not one of {', '.join(ROLES)}")
+    return role
 
 
 def _not_usable(why: str) -> FormatError:

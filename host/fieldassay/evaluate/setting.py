@@ -14,6 +14,7 @@ from fieldassay.evaluate.samples import Sample
 from fieldassay.library import Library
 
 TUNED = "thresholds were chosen on this set: no independent estimate"
+SEEN = "ranks of its scores are in the calibration; no threshold was chosen on it"
 HELD_OUT = "not used to choose thresholds"
 BOTH = "part of these sets chose thresholds; see the lines of each"
 
@@ -61,7 +62,9 @@ def as_asked(sample: Sample) -> Question:
 def tuning(samples: Iterable[Sample]) -> str:
     """What was tuned on these samples, in words."""
     roles = {s.role for s in samples}
-    return BOTH if len(roles) > 1 else TUNED if roles == {"tuned"} else HELD_OUT
+    if len(roles) != 1:
+        return BOTH
+    return {"tuned": TUNED, "seen": SEEN, "held_out": HELD_OUT}[roles.pop()]
 
 
 def is_785(sample: Sample) -> bool:

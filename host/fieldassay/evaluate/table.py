@@ -13,7 +13,7 @@ from fieldassay.evaluate.stats import LEVEL, clopper_pearson
 
 NOT_RUN = "not run"
 # Groups whose lines with a target stand for the whole experiment.
-HEADLINES = ("all", "held-out", "own references", "other instruments", "minerals", "ratio")
+HEADLINES = ("all", "held-out", "seen", "own references", "other instruments", "minerals", "ratio")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from fieldassay.evaluate import judge
 from fieldassay.evaluate.bench import Answer
-from fieldassay.evaluate.samples import Sample
+from fieldassay.evaluate.samples import ROLES, Sample
 from fieldassay.evaluate.setting import Setting, is_785, tuning
 from fieldassay.evaluate.table import Outcome, Row, Target
 
@@ -35,7 +35,7 @@ def run(setting: Setting) -> Outcome:
         own = [(s, a) for s, a in inside if group in ("all", s.set)]
         rows.append(_row("right substance named", group, own, judge.right_match, MATCH))
         rows.append(_row("wrong substance named as match", group, own, judge.wrong_match, WRONG))
-    for role in ("tuned", "held_out"):
+    for role in ROLES:
         own = [(s, a) for s, a in inside if s.role == role]
         if own and len({s.role for s, _ in inside}) > 1:
             words = f"{role.replace('_', '-')} sets"

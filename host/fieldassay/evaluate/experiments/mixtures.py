@@ -55,7 +55,7 @@ def run(setting: Setting) -> Outcome:
                         for ratio, target in RATIOS.items()])  # fmt: skip
     rng = np.random.default_rng(SEED)
     trials, questions = [], []
-    for major, minor in _pairs(counted, setting, rng):
+    for major, minor in draw_pairs(counted, setting, rng, 4 if setting.quick else PAIRS):
         one, two = counted[major.instrument, major.name], counted[minor.instrument, minor.name]
         for share, size in SHARES.items():
             for ratio in RATIOS:
@@ -91,9 +91,13 @@ def one_each(samples: Sequence[Sample]) -> list[Sample]:
     return list({(s.instrument, s.substance): s for s in reversed(samples)}.values())[::-1]
 
 
-def _pairs(
-    counted: dict[tuple[str, str], Counts], setting: Setting, rng: np.random.Generator
+def draw_pairs(
+    counted: dict[tuple[str, str], Counts],
+    setting: Setting,
+    rng: np.random.Generator,
+    pairs: int,
 ) -> list[tuple[Sample, Sample]]:
+    """So many pairs of each instrument: any two substances whose references are not look-alikes."""
     samples = one_each([s for s in setting.samples if (s.instrument, s.name) in counted])
     alike = look_alikes(setting.library)
     drawn = []
@@ -104,7 +108,7 @@ def _pairs(
             if a is not b and frozenset(a.truth | b.truth) not in alike
             and len(counted[instrument, a.name].x) == len(counted[instrument, b.name].x)
         ]  # fmt: skip
-        order = rng.permutation(len(allowed))[: 4 if setting.quick else PAIRS]
+        order = rng.permutation(len(allowed))[:pairs]
         drawn += [allowed[i] for i in order]
     return drawn
 
