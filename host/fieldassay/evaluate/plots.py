@@ -117,16 +117,16 @@ def _curve(
 def _reliability(axes: Any, figures: Figures) -> None:
     for key, colour, marker, label in (
         ("reliability_other", BLUE, "o", "p_other, substances not in the library"),
-        ("reliability_true", ORANGE, "s", "p_true, library substances, other instruments"),
+        ("reliability_true", ORANGE, "s", "p_true, library substances"),
     ):
-        points = figures.get(key)
+        points = [p for p in figures.get(key) or [] if p[1]]  # a logarithm has no place for 0
         if points:
             _curve(axes, points, colour, marker, f"{label} (n = {points[0][2]})")
     ends = [0.002, 0.5]
     axes.plot(ends, ends, color=GREY, linestyle=":", label="as stated")
     axes.set(xscale="log", yscale="log", xlabel="stated: at most", ylabel="counted",
-             ylim=(5e-4, 1.0))  # fmt: skip
-    axes.legend(frameon=False, loc="upper left", fontsize=9)
+             ylim=(5e-4, 1.2))  # fmt: skip
+    axes.legend(frameon=False, loc="lower right", fontsize=9)
 
 
 def _confusion(axes: Any, figures: Figures) -> None:
@@ -179,7 +179,9 @@ PICTURES: Mapping[str, Picture] = {
     ),
     "accuracy-reliability": (
         ("reliability_other",), _reliability,
-        "The error rates that verdicts state against those counted, with exact 95 % intervals",
+        "The error rates stated in `quality` against those counted, with exact 95 % intervals; "
+        "p_other is meant for what no other rule stops, all are counted here, and the calibration "
+        "is made from these same spectra",
     ),
     "accuracy-detection": (
         ("detection",), _detection,
