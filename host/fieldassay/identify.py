@@ -86,6 +86,7 @@ def identify(spectrum: Spectrum, library: Library, context: Context = Context())
         ),
         library=library.hash,
         algorithm=ALGORITHM,
+        alternatives=decide.alternatives(evidence, THRESHOLDS),
     )
 
 

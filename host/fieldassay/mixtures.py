@@ -30,6 +30,9 @@ SHORTLIST = 200  # references tried as one more component; all of them in a libr
 LOOKED_AT = 12  # candidates whose bands are looked at in each step
 TRIALS = 3  # of these, the most fitted in full
 CLOSE = 0.8  # part of the best significance that makes a candidate one of them
+LEAST_EVIDENCE = 1.0  # gained in each step
+STEPS = 8  # most steps: five components, and some that replace another
+BADLY = 8.0  # misfit at which an exchange is tried in full: a wrong one may hide the right one
 STRONG_SHARE = 0.15  # components whose line width is fitted
 SAMPLES_PER_BAND = 25.0 / STEP  # see explain.COLUMNS_PER_BAND
 TWO_SIDED_95 = 1.96
@@ -123,7 +126,9 @@ class _Search:
         fit = self.model.fit(self.sampled, [self.start])
         self.rows = self._shortlist(fit)
         self.references = self.model.broadened(self.rows, self.sampled.columns, self.width_cm1)
-        while len(fit.components) < LIMIT["max_components"]:
+        for _ in range(STEPS):
+            if len(fit.components) >= LIMIT["max_components"]:
+                break
             grown = self._grow(fit)
             if grown is None:
                 break
@@ -190,20 +195,22 @@ class _Search:
             return None
         best = self._widths(self._exchange(max(trials, key=lambda t: t.evidence)))
         keep = best.significance >= LIMIT["min_significance"]
+        if not keep.any():
+            return None
         if not keep.all():
             kept = [c for c, k in zip(best.components, keep, strict=True) if k]
-            if len(kept) <= len(fit.components):
-                return None
             best = self.model.fit(self.sampled, kept)
-        return best if best.evidence > fit.evidence else None
+        return best if best.evidence > fit.evidence + LEAST_EVIDENCE else None
 
     def _exchange(self, fit: Fit) -> Fit:
         """Try another substance in the place of each earlier one, where one explains more."""
         for place in range(len(fit.components) - 1):
             own, rivals = self._rivals(fit, place)
-            if rivals and rivals[0].significance > own:
-                trial = self._replaced(fit, place, rivals[0].row, self.width_cm1)
-                fit = trial if trial.evidence > fit.evidence else fit
+            bad = fit.misfit > BADLY
+            for rival in rivals[: TRIALS if bad else 1]:
+                if bad or rival.significance > own:
+                    trial = self._replaced(fit, place, rival.row, self.width_cm1)
+                    fit = trial if trial.evidence > fit.evidence else fit
         return fit
 
     def _rivals(self, fit: Fit, place: int) -> tuple[float, list[_Candidate]]:
@@ -218,7 +225,7 @@ class _Search:
         significance, weights = self.model.gains(other, self.references)
         for present in fit.components:
             significance[self._same(present.row)] = -np.inf
-        order = np.argsort(-significance, kind="stable")[:1]
+        order = np.argsort(-significance, kind="stable")[:TRIALS]
         return float(own[0]), [
             _Candidate(int(self.rows[i]), float(significance[i]), float(weights[i]))
             for i in order

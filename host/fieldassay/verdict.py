@@ -111,6 +111,7 @@ class Identification:
     hazard_card: str
     library: str
     algorithm: str
+    alternatives: tuple[tuple[str, ...], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form of docs/reference/identify-json.md, keys in the documented order."""
@@ -152,4 +153,5 @@ class Identification:
                 "p_value": round(self.verdict.family.p_value, 4),
                 "nearest": list(self.verdict.family.nearest),
             },
+            "alternatives": [list(ids) for ids in self.alternatives],
         }

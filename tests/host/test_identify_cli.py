@@ -25,7 +25,7 @@ from fieldassay.verdict import VERDICT_KINDS
 
 KEYS = [
     "file", "verdict", "substances", "candidates", "quality", "reasons", "do_next", "hazard_card",
-    "library", "algorithm", "notes", "family",
+    "library", "algorithm", "notes", "family", "alternatives",
 ]  # fmt: skip
 CLI = [sys.executable, "-c", "import sys; from fieldassay.cli import main; sys.exit(main())"]
 
@@ -76,13 +76,7 @@ def test_json_is_the_documented_contract(
             continue
         assert list(line) == KEYS
         assert line["verdict"] == "match" and line["verdict"] in VERDICT_KINDS
-        assert list(line["substances"][0]) == [
-            "id",
-            "name",
-            "inchikey",
-            "share",
-            "share_interval",
-        ]
+        assert list(line["substances"][0]) == ["id", "name", "inchikey", "share", "share_interval"]
         assert line["substances"][0]["id"] == "acetone"
         assert line["substances"][0]["inchikey"] == "CSCPPACGZOOCGX-UHFFFAOYSA-N"
         assert 1 <= len(line["candidates"]) <= 10

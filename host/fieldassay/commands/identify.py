@@ -85,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
                 continue
             if args.json:
                 shown = {"file": str(path), **found.as_dict(), "notes": notes(spectrum)}
-                shown["family"] = shown.pop("family")  # newer keys stand after older ones
+                for newer in ("family", "alternatives"):  # newer keys stand after older ones
+                    shown[newer] = shown.pop(newer)
                 print(json.dumps(shown), flush=True)
             else:
                 print("\n".join(human(path, spectrum, found, cards)), flush=True)

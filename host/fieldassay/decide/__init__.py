@@ -22,7 +22,7 @@ from fieldassay.decide.evidence import (
     load_thresholds,
 )
 from fieldassay.decide.family import family, open_to_families
-from fieldassay.decide.mixture import mixture, suspicions
+from fieldassay.decide.mixture import alternatives, mixture, suspicions
 from fieldassay.decide.quality import bad_measurement
 from fieldassay.decide.single import one_substance, stopped
 from fieldassay.decide.unknown import clear_enough, nothing_fits
@@ -38,6 +38,7 @@ __all__ = [
     "Named",
     "Single",
     "Thresholds",
+    "alternatives",
     "bad_measurement",
     "clear_enough",
     "decide",

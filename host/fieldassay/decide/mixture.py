@@ -66,7 +66,10 @@ def mixture(e: Evidence, t: Thresholds) -> Verdict | None:
 
 def certain(part: Component, t: Thresholds) -> bool:
     """True if this part may be named."""
-    least = t.mixture["natural_min_agreement" if part.named.natural else "min_agreement"]
+    least = t.mixture["min_agreement"]
+    if part.named.natural:
+        more = t.mixture["natural_per_strength"] * part.strength
+        least = min(least + more, t.mixture["natural_min_agreement"])
     return (
         part.strength >= t.mixture["min_strength"]
         and part.gain >= t.mixture["min_gain"]
@@ -103,6 +106,17 @@ def suspicions(verdict: Verdict, e: Evidence, t: Thresholds) -> tuple[Reason, ..
         )
         for part in doubtful
     )
+
+
+def alternatives(e: Evidence, t: Thresholds) -> tuple[tuple[str, ...], ...]:
+    """Sums the data cannot tell apart, as substance ids, best first; empty if there is one only."""
+    sums = [tuple(part.named.id for part in e.mixture)]
+    for place, part in enumerate(e.mixture):
+        if part.rival is not None and part.rival[1] < t.mixture["min_lead"]:
+            other = list(sums[0])
+            other[place] = part.rival[0].id
+            sums.append(tuple(other))
+    return tuple(sums) if len(sums) > 1 else ()
 
 
 def _loud(e: Evidence, t: Thresholds) -> list[Component]:
