@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.identification import identify
 from benchmarks.worker import Call
 
 
@@ -111,6 +112,36 @@ def batch(case: Path | None, k: int, queries: str = "queries") -> list[Call]:
     return [call]
 
 
+def asls(case: Path | None, smoothness: float, asymmetry: float, iterations: int) -> list[Call]:
+    """The baseline of one spectrum a call."""
+    from fieldassay.kernel import signal
+
+    def call(values: Any) -> tuple[Any]:
+        return (signal.asls(values, smoothness, asymmetry, iterations),)
+
+    return [partial(call, values) for values in _load(case, "spectra")]
+
+
+def asls_batch(
+    case: Path | None, smoothness: float, asymmetry: float, iterations: int
+) -> list[Call]:
+    """The baselines of all spectra in one call."""
+    from fieldassay.kernel import signal
+
+    spectra = _load(case, "spectra")
+    return [lambda: (signal.asls(spectra, smoothness, asymmetry, iterations),)]
+
+
+def savgol(case: Path | None, window: int, order: int, derivative: int) -> list[Call]:
+    """Savitzky-Golay of one spectrum a call."""
+    from fieldassay.kernel import signal
+
+    def call(values: Any) -> tuple[Any]:
+        return (signal.savgol(values, window, order, derivative),)
+
+    return [partial(call, values) for values in _load(case, "spectra")]
+
+
 TASKS: dict[str, Callable[..., list[Call]]] = {
     "nothing": nothing,
     "store": store,
@@ -118,4 +149,8 @@ TASKS: dict[str, Callable[..., list[Call]]] = {
     "stored_query": stored_query,
     "batch": batch,
     "pair_triple": pair_triple,
+    "asls": asls,
+    "asls_batch": asls_batch,
+    "savgol": savgol,
+    "identify": identify,
 }

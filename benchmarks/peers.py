@@ -115,7 +115,7 @@ def pybaselines_asls(
 
     def call(values: Any) -> tuple[Any]:
         baseline, _ = fitter.asls(
-            values, lam=smoothness, p=asymmetry, max_iter=iterations - 1, tol=-1.0
+            values, lam=smoothness, p=asymmetry, max_iter=iterations - 1, tol=1e-12
         )
         return (baseline,)
 

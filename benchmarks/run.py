@@ -73,7 +73,8 @@ class Run:
         if name == "spectra":
             arrays["spectra"] = spectra.counts(self.columns)
         elif name == "identify":
-            pass  # the task makes it with the project's own library code
+            # the task makes the library with the project's own code
+            arrays["size"] = np.array(self.sizes[name])
         else:
             if name == "real":
                 assert self.wheel is not None
@@ -121,6 +122,8 @@ class Run:
         if folder is None:
             raise NotBuiltError("the real spectra were not fetched")
         facts: dict[str, Any] = {"name": case.folder, "ours": case.ours, "peer": case.peer or None}
+        if case.folder == "identify":
+            facts["references"] = self.sizes[case.folder]
         if (folder / "library.npy").exists():
             shape = np.load(folder / "library.npy", mmap_mode="r").shape
             facts |= {"references": shape[0], "columns": shape[1]}
@@ -136,6 +139,7 @@ class Run:
                     "ours_s": asdict(spread),
                     "blocks": self.pairs,
                     "calls": len(answers[0]),
+                    "named": [int(part.sum()) for part in answers],
                 }
             with Worker(*self.peers) as peer:
                 peer.prepare(case.peer, folder, **case.parameters, **case.peer_only)
