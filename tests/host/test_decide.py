@@ -73,7 +73,7 @@ def outcome(evidence: Evidence) -> tuple[str, str, list[str]]:
             ("inconclusive", "look_alikes", ["a", "b"]),
         ),
         (
-            replace(GOOD, singles=[Single(A, 0.76, 1.5, 0.0)]),
+            replace(GOOD, singles=[Single(A, 0.81, 1.5, 0.0)]),
             ("inconclusive", "few_bands", ["a"]),
         ),
         (

@@ -45,8 +45,9 @@ def one_substance(e: Evidence, t: Thresholds) -> Verdict | None:
             [best.named],
         )
     chance = calibrated.load().p_other(calibrated.kind_of(best, t), best.score)
-    if chance > t.match["max_p_other"]:
-        if best.bands >= t.match["few_bands"]:
+    few = best.bands < t.match["few_bands"]
+    if chance > t.match["max_p_other"] or (few and best.score < t.match["few_bands_min_score"]):
+        if not few:
             return None
         return inconclusive(
             "few_bands",

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -116,7 +117,7 @@ def fit(null: Sequence[Asked], true: Sequence[Asked], library: Library) -> dict[
     return {
         "id": "calibration/2",
         "unknown": {
-            kind: [round(x, 4) for x in sorted(own.values(), reverse=True)]
+            kind: [_rounded_up(x) for x in sorted(own.values(), reverse=True)]
             for kind, own in highest.items()
         },
         "unknown_substances": len({a.substance for a in null if a.good}),
@@ -133,10 +134,16 @@ def fit(null: Sequence[Asked], true: Sequence[Asked], library: Library) -> dict[
     }
 
 
+def _rounded_up(score: float) -> float:
+    """Four digits that the score itself does not exceed."""
+    return math.ceil(score * 1e4) / 1e4
+
+
 def named(calibration: calibrated.Calibration, asked: Asked) -> bool:
     """True if the rules call this a match."""
     limits = identify.THRESHOLDS.match
-    floor = limits["natural_min_score" if asked.kind == "natural" else "min_score"]
+    floors = {"natural": "natural_min_score", "few_bands": "few_bands_min_score"}
+    floor = limits[floors.get(asked.kind, "min_score")]
     chance = calibration.p_other(asked.kind, asked.score)
     possible = asked.good and not asked.stopped and asked.score >= floor
     return possible and chance <= limits["max_p_other"]
