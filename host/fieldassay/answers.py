@@ -106,7 +106,7 @@ def verdict(frame: StorableFrame, stored: Mapping[str, Any], time_ms: int) -> di
         }
         for item in stored["substances"][:16]
     ]
-    names = " + ".join(str(item["name"]) for item in substances)
+    names = " + ".join(str(item["name"]) for item in substances) or family_name(stored)
     hazard = stored["hazard"]
     return {
         "v": VERSION,
@@ -125,6 +125,13 @@ def verdict(frame: StorableFrame, stored: Mapping[str, Any], time_ms: int) -> di
         "reasons": [clip(item["text"], 300) for item in stored["reasons"][:REASONS_SENT]],
         "time_ms": time_ms,
     }
+
+
+def family_name(stored: Mapping[str, Any]) -> str:
+    """The family of a class verdict as a heading, "" where there is none."""
+    family = stored.get("family")
+    name = str(family.get("name") or "") if isinstance(family, Mapping) else ""
+    return name[:1].upper() + name[1:]
 
 
 def clip(text: str, limit_bytes: int) -> str:

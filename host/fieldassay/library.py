@@ -154,7 +154,7 @@ class Library:
         """Check and map the content of a library file; arrays are views on `data`.
 
         Raises:
-            LibraryError: `library_damaged`, `library_other_version`.
+            LibraryError: `library_damaged`, `library_other_version`, `library_computed`.
         """
         content = library_file.read(data, verify)
         try:
@@ -187,12 +187,19 @@ class Library:
             planes = {}
         planes = {of: parts for of, parts in planes.items() if _fit(parts, len(valid), columns)}
         substances = [_substance(s) for s in header["substances"]]
+        entries = _entries(header, valid)
+        if any("computed" in entry.flags for entry in entries):
+            raise LibraryError(
+                "library_computed",
+                "The library holds computed spectra; only measured ones may be references.",
+                "Build it again without them; they are for simulation and demonstrations.",
+            )
         return cls(
             hash=f"sha256:{content.digest.hex()}",
             title=_text(header["title"]),
             recipe=_text(header["recipe"]),
             grid_cm1=grid,
-            entries=_entries(header, valid),
+            entries=entries,
             substances=MappingProxyType({s.id: s for s in substances}),
             valid=valid,
             build=MappingProxyType(dict(header["build"])),

@@ -104,6 +104,8 @@ def _naming(verdict: dict[str, Any], truth: set[str]) -> list[str]:
     strangers = named - truth - PACKAGING
     if strangers:
         return [f"names {', '.join(sorted(strangers))}"]
+    if not named and verdict.get("family"):
+        return []  # the truth is in substances; which families they have, only the host knows
     return [] if named & truth else ["names nothing that is there"]
 
 

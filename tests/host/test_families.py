@@ -13,7 +13,8 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
-from fieldassay import families, formats, substances
+from fieldassay import answers, families, formats, substances
+from fieldassay.commands.identify import human
 from fieldassay.decide import (
     Evidence,
     FamilyEvidence,
@@ -25,10 +26,12 @@ from fieldassay.decide import (
 )
 from fieldassay.errors import LibraryError
 from fieldassay.families import model, profile, published
+from fieldassay.hazards.cards import load_cards
 from fieldassay.identify import identify
 from fieldassay.library import Library
 from fieldassay.spectrum import Axis, Spectrum
-from fieldassay.verdict import Identification
+from fieldassay.verdict import Identification, Quality
+from fieldassay.web import views
 
 T = load_thresholds()
 A, B = Named("a", "A", None), Named("b", "B", None)
@@ -210,7 +213,7 @@ def test_the_p_value_counts_and_is_never_zero() -> None:
 def test_profile_of_nothing_has_no_bands() -> None:
     empty = profile.of(np.zeros(500), None, (0, 500))
     assert empty.presence.shape == (len(profile.SCALES), profile.points(500))
-    assert not empty.presence.any() and not empty.heights.any()
+    assert not empty.presence.any() and not empty.tops.size
 
 
 # The file of published bands
@@ -273,6 +276,23 @@ def test_look_alikes_of_one_family_are_that_family() -> None:
     assert "A or B" in verdict.reasons[0].text
     strangers = replace(ESTERS, members=frozenset({"a", "z"}))
     assert decide(replace(NOTHING, singles=alike, families=(strangers,)), T).kind == "inconclusive"
+
+
+def test_the_family_is_shown_where_a_substance_would_be() -> None:
+    verdict = decide(replace(NOTHING, families=(ESTERS,)), T)
+    quality = Quality(500.0, 0.0, False, (300.0, 2300.0))
+    found = Identification(verdict, (), quality, "toxic-solvent", "sha256:0", "x")
+    shown = found.as_dict()
+    assert list(shown)[-1] == "family" and shown["substances"] == []
+    assert shown["family"] == {
+        "id": "ester", "name": "esters", "p_value": 0.003, "nearest": ["B", "A"],
+    }  # fmt: skip
+    assert answers.family_name(shown) == "Esters"
+    assert views.title(shown) == "Esters" and views.style(shown) == "class"
+    spectrum = Spectrum(Axis(np.arange(300.0, 400.0), "cm-1"), np.ones(100))
+    lines = human(Path("x.csv"), spectrum, found, load_cards())
+    assert lines[1].split() == ["CLASS", "ALERT", "esters"]
+    assert answers.family_name({"family": None}) == answers.family_name({}) == ""
 
 
 def test_the_card_of_a_family_is_its_strictest() -> None:

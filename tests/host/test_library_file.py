@@ -259,6 +259,14 @@ def test_a_hostile_header_is_a_typed_error(number: int) -> None:
     assert refused(with_header(data, header)) == "library_damaged"
 
 
+def test_a_library_of_computed_spectra_is_refused() -> None:
+    """Computed spectra are never references and never raise an alert."""
+    data = made()
+    header = copy.deepcopy(header_of(data)[1])
+    header["profiles"][0].update(flags=["computed"])
+    assert refused(with_header(data, header)) == "library_computed"
+
+
 @pytest.mark.parametrize("text", [b"", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"arrays":1}'])
 def test_a_header_that_is_none_is_a_typed_error(text: bytes) -> None:
     assert refused(with_header(made(), text)) == "library_damaged"

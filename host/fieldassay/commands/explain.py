@@ -78,6 +78,7 @@ def heading(found: Identification) -> str:
         else f"{s.name} {100 * s.share:.0f} % of the signal"
         for s in found.verdict.substances
     )  # fmt: skip
+    names = names or (found.verdict.family.name if found.verdict.family else "")
     return f"{word}: {names}" if names else word
 
 

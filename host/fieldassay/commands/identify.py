@@ -236,6 +236,7 @@ def human(path: Path, spectrum: Spectrum, found: Identification, cards: Cards) -
     # An inconclusive verdict may list what it cannot tell apart: no finding, its reasons name them.
     named = () if found.verdict.kind == "inconclusive" else found.verdict.substances
     names = " + ".join(_share(s.name, s.share) for s in named)
+    names = names or (found.verdict.family.name if found.verdict.family else "")
     word = WORDS.get(found.verdict.kind, found.verdict.kind.upper())
     lines = [str(path), f"  {word}  {names}".rstrip()]
     lines += [f"  why:     {reason.text}" for reason in found.verdict.reasons]

@@ -14,6 +14,7 @@ from fieldassay_wire import cbor, mac0, messages
 from fieldassay_wire.errors import WireError
 
 from fieldassay import config
+from fieldassay.answers import family_name
 from fieldassay.errors import FieldassayError, FrameError, RecordError, SetupError
 from fieldassay.replay import TOLERANCE, differences
 from fieldassay.store import Store
@@ -103,7 +104,7 @@ def _facts(line: RecordSummary) -> dict[str, Any]:
 
 def _line(line: RecordSummary) -> str:
     verdict = line.verdict or {"verdict": "not identified yet", "substances": []}
-    names = " + ".join(s["name"] for s in verdict["substances"])
+    names = " + ".join(s["name"] for s in verdict["substances"]) or family_name(verdict)
     return f"{line.record_id:<24} {_utc(line.received_ms)}  {verdict['verdict']:<15} {names}"
 
 
@@ -126,7 +127,7 @@ def _show(args: argparse.Namespace, record: Record, registry: UnitRegistry) -> i
     print(f"seal      {'ok' if problem is None else f'{problem.what} {problem.do_next}'}")
     print(f"flags     {', '.join(line.flags) or 'none'}")
     for verdict in record.verdicts:
-        names = " + ".join(s["name"] for s in verdict["substances"])
+        names = " + ".join(s["name"] for s in verdict["substances"]) or family_name(verdict)
         print(f"verdict   {verdict['verdict']} {names}  ({_utc(verdict['created_ms'])})")
         for reason in verdict["reasons"]:
             print(f"          {reason['text']}")

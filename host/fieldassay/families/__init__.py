@@ -38,7 +38,7 @@ def evidence(prepared: Prepared, library: Library) -> tuple[decide.FamilyEvidenc
     if known is None:
         return ()
     spectrum = profile.of(prepared.linear, prepared.threshold, prepared.window)
-    strength = strengths(spectrum, known, library)
+    strength = known.evidence(spectrum, library)
     found: list[decide.FamilyEvidence] = []
     for word in sorted(strength, key=lambda w: (-strength[w], w)):
         family = known.families[word]
@@ -55,28 +55,18 @@ def evidence(prepared: Prepared, library: Library) -> tuple[decide.FamilyEvidenc
     return tuple(found)
 
 
-def strengths(spectrum: profile.Profile, known: model.Model, library: Library) -> dict[str, float]:
-    """Evidence for each family by its word: -log10 of a tail probability, 0 if contradicted."""
-    return {
-        word: known.evidence(family, spectrum, library) for word, family in known.families.items()
-    }
-
-
 def model_of(library: Library) -> model.Model | None:
     """The model of a library, made when it is first asked for."""
-    if library.hash not in _models:  # two threads may both make it: the same, so no lock
-        numbers = THRESHOLDS.family
-        made = model.build(
-            library,
-            not_chemistry(),
-            int(numbers["min_members"]),
-            float(numbers["min_typical"]),
-        )
-        for old in list(_models)[: len(_models) - KEPT + 1]:
-            _models.pop(old, None)
-        _models[library.hash] = made
-        return made
-    return _models[library.hash]
+    if library.hash in _models:
+        return _models[library.hash]
+    numbers = THRESHOLDS.family
+    made = model.build(
+        library, not_chemistry(), int(numbers["min_members"]), float(numbers["min_typical"])
+    )
+    while len(_models) >= KEPT:
+        _models.pop(next(iter(_models)), None)
+    _models[library.hash] = made
+    return made
 
 
 def p_value(strength: float, others: Floats, competing: int) -> float:
@@ -93,7 +83,7 @@ def p_value(strength: float, others: Floats, competing: int) -> float:
     outside = outsiders()
     above = float(np.count_nonzero(others >= strength))
     above += np.count_nonzero(outside.largest >= strength) * competing / outside.families
-    return min((above + 1.0) / (others.size + outside.substances + 1.0), 1.0)
+    return min((float(above) + 1.0) / (others.size + outside.substances + 1.0), 1.0)
 
 
 @dataclass(frozen=True, slots=True)

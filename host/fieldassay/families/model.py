@@ -46,11 +46,13 @@ class View:
     lacking: Floats
     picked: NDArray[np.intp] | None
 
-    def score(self, spectrum: Profile) -> float:
-        """Sum of the log odds over the points the spectrum has data for."""
-        presence = spectrum.presence[self.scale]
-        odds = (presence * self.there + (1.0 - presence) * self.lacking) * spectrum.seen
-        return float(odds.sum() if self.picked is None else odds[self.picked].sum())
+    def counted(self) -> Floats:
+        """1 at the points that count, shape (B,)."""
+        ones = np.ones(self.there.size)
+        if self.picked is not None:
+            ones[:] = 0.0
+            ones[self.picked] = 1.0
+        return ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +86,45 @@ class Model:
 
     Attributes:
         families: By word.
-        tails: For each of WAYS the sorted scores of substances outside a family.
+        tails: For each of WAYS the scores of substances outside a family.
+        gain, base: For each scale what a band adds to the score of a view, and what its views have
+            without bands, shape (families x views, B); zero for views of the other scale.
         others: Largest evidence for a wrong family of each substance left out, sorted.
         names: Of the substances, for `nearest`.
         presence: Of the substances, in the order of `names`, shape (M, B).
     """
 
     families: Mapping[str, FamilyModel]
-    tails: Mapping[str, Floats]
+    tails: Mapping[str, Tail]
+    gain: Floats
+    base: Floats
     others: Floats
     names: tuple[tuple[str, str], ...]
     presence: Floats
 
-    def evidence(self, family: FamilyModel, spectrum: Profile, library: Library) -> float:
-        """-log10 of how often something outside the family gets this far; 0: contradicted."""
-        file = published.load().get(family.word)
-        if file is not None and not published.agrees(file, spectrum, library):
-            return 0.0
-        scores = np.array([view.score(spectrum) for view in family.views])
-        normal = (scores - family.middle) / family.spread
-        value = float(normal[list(WAYS[family.way])].mean())
-        return -(float(log_tail(self.tails[family.way], np.array(value))) + family.log_agreeing)
+    def evidence(self, spectrum: Profile, library: Library) -> dict[str, float]:
+        """For each family -log10 of how often something outside it gets this far; 0: contradicted.
+
+        The score of a view is the sum of its log odds over the points the spectrum has data for.
+        """
+        bands = spectrum.presence * spectrum.seen
+        scores = sum(
+            gain @ own + base @ spectrum.seen
+            for gain, base, own in zip(self.gain, self.base, bands, strict=True)
+        )
+        found = {}
+        for family, own in zip(
+            self.families.values(), np.reshape(scores, (-1, len(VIEWS))), strict=True
+        ):
+            file = published.load().get(family.word)
+            if file is not None and not published.agrees(file, spectrum, library):
+                found[family.word] = 0.0
+                continue
+            normal = (own - family.middle) / family.spread
+            value = float(normal[list(WAYS[family.way])].mean())
+            tail = float(self.tails[family.way].log10(np.array([value]))[0])
+            found[family.word] = -(tail + family.log_agreeing)
+        return found
 
     def nearest(self, family: FamilyModel, spectrum: Profile, count: int) -> tuple[str, ...]:
         """Names of the members whose profile is most like it."""
@@ -117,13 +137,28 @@ class Model:
         return tuple(self.names[rows[i]][1] for i in best)
 
 
-def log_tail(ordered: Floats, values: Floats) -> Floats:
-    """log10 of the part of `ordered` above each value; the last TAIL is taken as exponential."""
-    limit = np.quantile(ordered, 1.0 - TAIL)
-    decay = max(float((ordered[ordered > limit] - limit).mean()), 1e-6)
-    counted = 1.0 - np.searchsorted(ordered, values) / ordered.size
-    beyond = np.log10(TAIL) - (values - limit) / decay / np.log(10.0)
-    return np.asarray(np.where(values > limit, beyond, np.log10(np.maximum(counted, TAIL))))
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """How often scores are exceeded: counted, and exponential in the last TAIL."""
+
+    ordered: Floats
+    limit: float
+    decay: float
+
+    @classmethod
+    def of(cls, scores: Floats) -> Tail:
+        """From scores of any order, shape (N,)."""
+        ordered = np.sort(scores)
+        limit = float(np.quantile(ordered, 1.0 - TAIL))
+        above = ordered[ordered > limit] - limit
+        return cls(ordered, limit, max(float(above.mean()) if above.size else 0.0, 1e-6))
+
+    def log10(self, values: Floats) -> Floats:
+        """log10 of the part of the scores above each value."""
+        counted = 1.0 - np.searchsorted(self.ordered, values) / self.ordered.size
+        beyond = np.log10(TAIL) - (values - self.limit) / self.decay / np.log(10.0)
+        usual = np.log10(np.maximum(counted, TAIL))
+        return np.asarray(np.where(values > self.limit, beyond, usual), dtype=np.float64)
 
 
 def build(
@@ -152,7 +187,7 @@ def build(
         return None
     left_out = {word: table.leave_each_out(member) for word, member in words.items()}
     tails = {
-        way: np.sort(
+        way: Tail.of(
             np.concatenate(
                 [normal[used & ~words[w]][:, list(v)].mean(axis=1)
                  for w, (normal, used, _, _) in left_out.items()]
@@ -174,7 +209,7 @@ def build(
         log_agreeing = float(np.log10(part)) if file is not None else 0.0
         by_way = {
             way: np.where(
-                agreeing, -(log_tail(tails[way], normal[:, list(v)].mean(axis=1)) + log_agreeing), 0
+                agreeing, -(tails[way].log10(normal[:, list(v)].mean(axis=1)) + log_agreeing), 0
             )
             for way, v in WAYS.items()
         }
@@ -194,7 +229,19 @@ def build(
         )
         wrong = np.maximum(wrong, np.where(used & outside, by_way[way], 0.0))
     names = tuple((key, library.substances[key].name) for key in keys)
-    return Model(families, tails, np.sort(wrong[table.used]), names, table.presence[0])
+    gain, base = _stacked(families, profile.points(library.grid_cm1.size))
+    return Model(families, tails, gain, base, np.sort(wrong[table.used]), names, table.presence[0])
+
+
+def _stacked(families: Mapping[str, FamilyModel], points: int) -> tuple[Floats, Floats]:
+    """The views of all families as matrices; see `Model`."""
+    views = [view for family in families.values() for view in family.views]
+    gain = np.zeros((len(profile.SCALES), len(views), points))
+    base = np.zeros_like(gain)
+    for row, view in enumerate(views):
+        gain[view.scale, row] = view.counted() * (view.there - view.lacking)
+        base[view.scale, row] = view.counted() * view.lacking
+    return gain, base
 
 
 def families_of(library: Library, substance: str) -> tuple[str, ...]:

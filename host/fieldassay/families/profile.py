@@ -19,6 +19,7 @@ EDGE_COLUMNS = 12  # second derivatives see the end of the data as a band
 # The recipe smooths with 3 cm-1 already; noise of a second derivative follows from that of the
 # first by the ratio of the integrals of squared Gaussian derivatives, 3/(8 s^5) over 1/(4 * 3^3).
 _NOISE_SQUARED = 1.5 * recipe.SIGMA_CM1**3
+TOP_COLUMNS = 4  # a top of a band is not lower than anything so near
 NOISE_TIMES = 2.0  # thresholds are twice the noise; a band must stand at four times
 
 
@@ -49,12 +50,14 @@ class Profile:
     Attributes:
         presence: One row a scale, 0..1, shape (S, B).
         seen: 1 where the spectrum has data, shape (B,).
-        heights: Relative band heights on the library's grid, shape (D,); 0 where nothing is known.
+        tops: Columns of the tops of bands.
+        heights: Their heights over the strongest.
         window: Columns [lo, hi) with data.
     """
 
     presence: Floats
     seen: Floats
+    tops: NDArray[np.intp]
     heights: Floats
     window: tuple[int, int]
 
@@ -85,13 +88,8 @@ def of(linear: Floats, threshold: Floats | None, window: tuple[int, int]) -> Pro
         span = np.log(scale.present / scale.absent)
         counted = np.clip(np.log(np.maximum(relative, 1e-9) / scale.absent) / span, 0.0, 1.0)
         presence.append(_widened(counted, scale.reach_cm1)[::STEP])
-    return Profile(np.array(presence), inside[::STEP].copy(), first, (lo, hi))
-
-
-def peaks(heights: Floats) -> NDArray[np.intp]:
-    """Columns where a band has its top: not lower than anything within 4 columns."""
-    top = _widened(heights, 4)
-    return np.flatnonzero((heights > 0) & (heights >= top))
+    tops = np.flatnonzero((first > 0) & (first >= _widened(first, TOP_COLUMNS)))
+    return Profile(np.array(presence), inside[::STEP].copy(), tops, first[tops], (lo, hi))
 
 
 def _heights(linear: Floats, threshold: Floats | None, sigma_cm1: float) -> Floats:
@@ -104,6 +102,8 @@ def _heights(linear: Floats, threshold: Floats | None, sigma_cm1: float) -> Floa
 
 
 def _widened(values: Floats, reach: int) -> Floats:
-    padded = np.pad(values, reach)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
-    return np.asarray(windows.max(axis=-1), dtype=np.float64)
+    wide = values.copy()
+    for step in range(1, reach + 1):  # a few passes over the row beat a window of views
+        np.maximum(wide[step:], values[:-step], out=wide[step:])
+        np.maximum(wide[:-step], values[step:], out=wide[:-step])
+    return wide

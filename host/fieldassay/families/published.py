@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fieldassay.errors import LibraryError
-from fieldassay.families.profile import Profile, peaks
+from fieldassay.families.profile import Profile
 from fieldassay.library import Library
 
 
@@ -88,8 +88,7 @@ def agrees(published: Published, spectrum: Profile, library: Library) -> bool:
     lo, hi = spectrum.window
     if hi - lo < 2:
         return False
-    tops = peaks(spectrum.heights)
-    at, height = grid[tops], spectrum.heights[tops]
+    at, height = grid[spectrum.tops], spectrum.heights
     looked_for = 0
     for band in published.present:
         if band.from_cm1 < grid[lo] or band.to_cm1 > grid[hi - 1]:

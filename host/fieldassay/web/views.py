@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fieldassay_wire.cbor import TypedArray
 
+from fieldassay.answers import family_name
 from fieldassay.stored import Quarantined, Record, RecordSummary
 from fieldassay.verdict import VERDICT_KINDS
 from fieldassay.web.strings import known, text
@@ -60,9 +61,11 @@ def items(value: object) -> Sequence[Any]:
 
 
 def substances(body: Mapping[str, Any] | None) -> list[dict[str, str]]:
-    """Name and share, ready to show, of each substance of a verdict."""
+    """Name and share, ready to show, of each substance of a verdict, or the family of a class."""
     shown = []
     listed = items((body or {}).get("substances"))
+    if not listed and (family := family_name(body or {})):
+        return [{"name": family, "share": ""}]
     for substance in listed:
         if not isinstance(substance, Mapping):
             continue
