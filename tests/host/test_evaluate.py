@@ -313,6 +313,7 @@ def test_quick_mixtures_of_real_counts(
         ("Polyethylene, 25% chlorinated", ""),
         ("polystyrene (2)", "polystyrene"),
         ("d-(+)-lactose monohydrate", "lactose"),
+        ("Parrafine", ""),  # hydrocarbons, as mineral oil is
         ("Quartz", None),
         ("Nylon 6,6", None),
         ("palmitic acid", None),
@@ -320,6 +321,16 @@ def test_quick_mixtures_of_real_counts(
 )
 def test_what_fetched_names_mean(library: Library, name: str, meant: str | None) -> None:
     assert fetched.meaning(name, samples.Names(library)) == meant
+
+
+def test_spectra_of_other_makers(library: Library, data_dir: Path) -> None:
+    found = shared_data.load_makers(data_dir, library)
+    assert {s.substance for s in found if s.kind == "library"} == {
+        "acetonitrile", "calcium-carbonate", "polystyrene", "silicon",
+    }  # fmt: skip
+    assert {s.laser_nm for s in found if s.kind == "library"} <= {532.0, 633.0, 785.0, None}
+    assert {s.role for s in found} == {"held_out"}
+    assert len({s.instrument for s in found}) >= 8
 
 
 def test_nothing_fetched_is_said(shared: list[samples.Sample], library_path: Path) -> None:

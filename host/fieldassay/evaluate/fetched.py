@@ -56,7 +56,7 @@ ALIASES: tuple[tuple[str, str | None], ...] = (
     (r".*(glycol|ethylene oxide).*", "polyethylene-glycol"),
     (r"poly\(tetrafluoroethylene\)|ptfe|.*teflon.*|polytetrafluoroethylene", "ptfe"),
     (r"polypropylene( resin|, isotactic)?|pp", "polypropylene"),
-    (r".*(ethylene|propylene|\bpe\b|\bpp\b|\bpet\b).*", None), (r".*paraffin.*|.*wax.*", None),
+    (r".*(ethylene|propylene|\bpe\b|\bpp\b|\bpet\b).*", None), (r".*par+af+in.*|.*\bwax.*", None),
     (r"d-\(\+\)-dextrose|d-\(\+\)-glucose|β-d-glucose", "glucose"),
     (r"d-\(-\)-fructose", "fructose"), (r"d-\(\+\)-sucrose", "sucrose"),
     (r"lactose|d-\(\+\)-lactose monohydrate", "lactose"), (r"l-alanine", "alanine"),

@@ -53,6 +53,9 @@ def run(setting: Setting) -> Outcome:
     details = [
         {"file": s.name, "instrument": s.instrument, "outcome": judge.outcome(a, s.truth),
          "named": sorted(judge.named(a))}
-        for s, a in pairs if (s, a) in false or (s.truth and not judge.right_match(a, s.truth))
+        for s, a in pairs
+        if judge.false_components(a, s.truth) or not (
+            s.kind == "unknown" or s.truth & packaging or judge.right_match(a, s.truth)
+        )
     ]  # fmt: skip
     return Outcome(rows, {}, sorted(details, key=lambda d: not d["named"]))

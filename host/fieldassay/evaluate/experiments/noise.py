@@ -8,6 +8,7 @@ One spectrum of each substance on each instrument, and every one that is not in 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,9 @@ def run(setting: Setting) -> Outcome:
     )  # fmt: skip
     inside = [s for s in samples if s.kind == "library"]
     rng = np.random.default_rng(SEED)
-    rows, curve = [], []
+    rows: list[Row] = []
+    curve: list[list[int]] = []
+    details: list[dict[str, Any]] = []
     for level in LEVELS:
         questions = []
         for sample in samples:
@@ -42,6 +45,11 @@ def run(setting: Setting) -> Outcome:
         pairs = list(zip(samples, answers, strict=True))
         right = sum(judge.right_match(a, s.truth) for s, a in pairs)
         wrong = sum(judge.wrong_match(a, s.truth) for s, a in pairs)
+        details += [
+            {"ratio": level, "file": s.name, "set": s.set, "substance": s.substance,
+             "named": sorted(judge.named(a)), "score": judge.score(a)}
+            for s, a in pairs if judge.wrong_match(a, s.truth)
+        ]  # fmt: skip
         curve.append([level, right, len(inside), wrong, len(samples)])
         rows.append(
             Row(NAME, "signal-to-noise: wrong match", f"ratio {level}", n=len(samples), count=wrong,
@@ -54,4 +62,4 @@ def run(setting: Setting) -> Outcome:
                 substances=len({s.substance for s in inside}),
                 instruments=len({s.instrument for s in inside}), tuned=tuning(inside))
         )  # fmt: skip
-    return Outcome(sorted(rows, key=lambda r: r.test, reverse=True), {"noise": curve})
+    return Outcome(sorted(rows, key=lambda r: r.test, reverse=True), {"noise": curve}, details)
