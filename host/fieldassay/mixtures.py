@@ -113,7 +113,6 @@ class _Search:
         self.shift_cm1 = singles[0].shift_cm1
         self.sampled = _sampled(scene, self.shift_cm1, singles[0].stretch)
         self.model = Scatter(library)
-        self.substances = np.array([e.substance for e in library.entries])
         first = singles[0].rows[0]
         window = scene.prepared.window
         self.width_cm1 = self.model.width_of(first, self.sampled.whole, window)
@@ -125,6 +124,7 @@ class _Search:
             return None
         fit = self.model.fit(self.sampled, [self.start])
         self.rows = self._shortlist(fit)
+        self.substances = np.array([self.library.entries[row].substance for row in self.rows])
         self.references = self.model.broadened(self.rows, self.sampled.columns, self.width_cm1)
         for _ in range(STEPS):
             if len(fit.components) >= LIMIT["max_components"]:
@@ -177,7 +177,7 @@ class _Search:
 
     def _same(self, row: int) -> NDArray[np.intp]:
         """Places in the shortlist of the substance of this row."""
-        return np.flatnonzero(self.substances[self.rows] == self.substances[row])
+        return np.flatnonzero(self.substances == self.library.entries[row].substance)
 
     def _grow(self, fit: Fit) -> Fit | None:
         """One component more, or None if none is worth it."""

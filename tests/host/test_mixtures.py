@@ -70,6 +70,15 @@ def test_a_component_of_a_tenth_is_found_and_nothing_else_named(
     assert sum(s.share or 0.0 for s in found.verdict.substances) == pytest.approx(1.0)
 
 
+def test_a_short_list_of_a_big_library_holds_the_components(
+    library: Library, measured: dict[str, Spectrum], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mixtures, "SHORTLIST", 16)
+    for major, minor in (("acetaminophen", "toluene"), ("acetone", "caffeine")):
+        found = identify(mixed(measured, **{major: 0.85, minor: 0.15}), library)
+        assert named(found) == {major, minor}
+
+
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_a_pure_substance_stays_one(
     library: Library, measured: dict[str, Spectrum], name: str
