@@ -75,15 +75,15 @@ def identify(spectrum: Spectrum, library: Library, context: Context = Context())
         verdict = decide.decide(evidence, THRESHOLDS)
         if verdict.family is not None:
             members = next(f.members for f in evidence.families if f.id == verdict.family.id)
+    wanted = {*(s.id for s in verdict.substances), *members}
+    cards = {i: library.substances[i].hazard_card for i in wanted if i in library.substances}
     return Identification(
         verdict=verdict,
         candidates=tuple(
             Candidate(s.named.id, s.named.name, max(0.0, s.score)) for s in evidence.singles
         ),
         quality=quality,
-        hazard_card=decide.hazard_card(
-            verdict, {s.id: s.hazard_card for s in library.substances.values()}, members
-        ),
+        hazard_card=decide.hazard_card(verdict, cards, members),
         library=library.hash,
         algorithm=ALGORITHM,
         alternatives=decide.alternatives(evidence, THRESHOLDS),
@@ -224,9 +224,15 @@ def _best_of_each_substance(singles: list[Explanation], library: Library) -> lis
 
 
 def _notes(library: Library, context: Context) -> tuple[Reason, ...]:
-    lasers = {entry.laser_nm for entry in library.entries if entry.laser_nm}
     own = context.excitation_nm
-    if own is None or not lasers or min(abs(own - laser) for laser in lasers) <= SAME_LASER_NM:
+    if own is None:
+        return ()
+    known = False
+    for entry in library.entries:  # ends at the first one of the same laser: mostly the first
+        known = known or bool(entry.laser_nm)
+        if entry.laser_nm and abs(own - entry.laser_nm) <= SAME_LASER_NM:
+            return ()
+    if not known:
         return ()
     text = f"Measured with {own:g} nm; the library is of another laser, so bands differ in height."
     return (Reason("other_excitation", text),)
