@@ -346,6 +346,8 @@ def test_families_named() -> None:
         words = {**said(verdict), "family": {"id": family} if family else None}
         return families.Case("x", "y", "z", frozenset(own), words)
 
+    slug = case("class", "para-substituted-benzene", {"para substituted benzene"})
+    assert slug.right and families.plain("para-substituted benzene") in slug.families
     right = case("class", "ester", {"ester", "aromatic"})
     assert right.right and not right.false_alarm
     wrong = case("class", "ketone", {"ester"})
