@@ -1,4 +1,4 @@
-"""Explanations of a measurement: one reference or a sum of a few, and how well they fit.
+"""Explanations of a measurement: one reference or a sum of given ones, and how well they fit.
 
 Owns preparing the measurement, candidates and the fit. Pure. What may be said about an explanation
 is `decide`. Agreement is the cosine between measurement and model after both were compressed with
@@ -23,7 +23,6 @@ from fieldassay.preprocess import noise, normalize, recipe
 from fieldassay.spectrum import Spectrum
 
 Floats = NDArray[np.float64]
-SHORTLIST = 120  # references tried as one more component; all of them in a library of this size
 COLUMNS_PER_BAND = 25.0  # participation ratio of one band of 7 to 10 cm-1 after this recipe
 EDGE_COLUMNS = 9  # where the derivative still sees the end of the measurement
 FITTED = 16  # substances the kernel ranks first whose noise-aware agreement is computed
@@ -364,27 +363,6 @@ class Scene:
             height = max(float(over[at]) / top, 0.0) if over.size else 0.0
             found.append(Contradiction(height, float(self.library.grid_cm1[columns.start + at])))
         return found[0], found[1]
-
-    def extend(self, start: Explanation, excluded: frozenset[str]) -> Explanation:
-        """The best explanation with one more reference of a substance not excluded, same shift."""
-        best = start
-        for row in self._shortlist(start, excluded):
-            trial = self.fit((*start.rows, row), start.shift_cm1)
-            if trial.agreement > best.agreement:
-                best = trial
-        return best
-
-    def _shortlist(self, start: Explanation, excluded: frozenset[str]) -> list[int]:
-        """Rows that point most in the direction of what `start` leaves unexplained."""
-        rows = [e.row for e in self.library.entries if e.substance not in excluded]
-        if len(rows) <= SHORTLIST:
-            return rows
-        columns = self._window(start.rows)
-        measured = self._moved(start.shift_cm1, self.stretch, self.broadening_cm1)[0][columns]
-        basis = self.library.linear[:, columns]
-        rest = measured - np.asarray(start.weights) @ basis[list(start.rows)].astype(np.float64)
-        along = basis[rows] @ rest.astype(np.float32)
-        return [rows[i] for i in np.argsort(-along, kind="stable")[:SHORTLIST]]
 
     def _window(self, rows: Sequence[int]) -> slice:
         """Columns where the measurement and all these references have data."""
