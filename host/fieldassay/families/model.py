@@ -62,6 +62,7 @@ class FamilyModel:
     Attributes:
         word: The catalogue's word for it.
         members: Their substance ids.
+        rows: Where they stand in `Model.names`; some of them in a large family.
         views: The log odds of each of VIEWS.
         middle, spread: Of the scores of substances outside it, one a view.
         way: Which of WAYS tells its members apart best.
@@ -72,6 +73,7 @@ class FamilyModel:
 
     word: str
     members: frozenset[str]
+    rows: NDArray[np.intp]
     views: tuple[View, ...]
     middle: Floats
     spread: Floats
@@ -128,7 +130,7 @@ class Model:
 
     def nearest(self, family: FamilyModel, spectrum: Profile, count: int) -> tuple[str, ...]:
         """Names of the members whose profile is most like it."""
-        rows = [i for i, (key, _) in enumerate(self.names) if key in family.members]
+        rows = family.rows
         own = spectrum.presence[0] * spectrum.seen
         others = self.presence[rows] * spectrum.seen
         norms = np.linalg.norm(others, axis=1) * np.linalg.norm(own)
@@ -213,13 +215,14 @@ def build(
             )
             for way, v in WAYS.items()
         }
-        way = max(WAYS, key=lambda w: float(np.median(by_way[w][member])))
-        typical = float(np.median(by_way[way][member]))
+        way = max(WAYS, key=lambda w: float(np.median(by_way[w][member & used])))
+        typical = float(np.median(by_way[way][member & used]))
         if typical < min_typical:
             continue
         families[word] = FamilyModel(
             word=word,
             members=frozenset(k for k, m in zip(keys, member, strict=True) if m),
+            rows=_some(np.flatnonzero(member)),
             views=table.views(member),
             middle=middle,
             spread=spread,
@@ -231,6 +234,11 @@ def build(
     names = tuple((key, library.substances[key].name) for key in keys)
     gain, base = _stacked(families, profile.points(library.grid_cm1.size))
     return Model(families, tails, gain, base, np.sort(wrong[table.used]), names, table.presence[0])
+
+
+def _some(rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """At most MAX_OTHERS of them, evenly spread; all in a small library."""
+    return rows[:: max(1, -(-rows.size // MAX_OTHERS))]
 
 
 def _stacked(families: Mapping[str, FamilyModel], points: int) -> tuple[Floats, Floats]:
@@ -296,7 +304,8 @@ class _Table:
             Scores less the middle over the spread of the others, shape (M, V); which substances
             were scored, (M,); middle and spread, (V,).
         """
-        used = self.used | member
+        used = self.used.copy()
+        used[_some(np.flatnonzero(member))] = True
         whole = self.views(member)
         scores = np.zeros((member.size, len(VIEWS)))
         for scale in {scale for scale, _ in VIEWS}:
