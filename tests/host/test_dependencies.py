@@ -14,6 +14,7 @@ CORE = [
     "preprocess", "scatter", "formats", "hazards",
     "library_file", "library_encode", "library_sources", "library_readers", "substance_names",
     "library_gates", "library_import", "library_join",
+    "library_check", "library_pairs",
     "plausible", "spots", "replay", "families",
 ]  # fmt: skip
 IMPURE = {

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fieldassay import library as falib
 from fieldassay import library_build, library_sources, substances
 from fieldassay.commands import library as command
 from fieldassay.errors import FieldassayError, LibraryError
@@ -231,29 +230,6 @@ def test_command_build_show_and_check(
     assert (status, json.loads(out)["problems"]) == (0, [])
     status, out = run(capsys, "show")
     assert "acetaminophen" in out
-
-
-def test_check_finds_what_is_wrong(library: Library) -> None:
-    raw = library.raw.copy()
-    raw[3] = raw[2]
-    raw[5, 100] = np.nan
-    header = {
-        "title": "t", "recipe": "old/0", "substances": [], "build": {},
-        "grid": {"first_cm1": 302, "step_cm1": 1, "columns": raw.shape[1]},
-        "entries": [
-            {
-                "substance": e.substance, "label": "same" if e.row < 2 else e.label, "file": "",
-                "sha256": "", "instrument": "", "laser_nm": 785.0, "source": "", "licence": "",
-                "first": 9 if e.row != 7 else 1990, "last": 1990,
-            }
-            for e in library.entries
-        ],
-    }  # fmt: skip
-    data = falib.encode(header, {"raw": raw, "linear": raw, "matrix": raw})
-    problems = "\n".join(command.check(Library.from_buffer(np.frombuffer(data, np.uint8))))
-    for expected in ("recipe", "'same' is there 2 times", "same spectrum", "not numbers",
-                     "unknown substance", "no usable range"):  # fmt: skip
-        assert expected in problems
 
 
 def test_a_home_that_cannot_be_written_is_told_before_the_download(

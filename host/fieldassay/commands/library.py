@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
-from collections import Counter
 from pathlib import Path
 
-import numpy as np
-
 from fieldassay import config, library_build, library_sources
-from fieldassay.commands import library_import, library_show
+from fieldassay.commands import library_check, library_import, library_show
 from fieldassay.library import Library
-from fieldassay.preprocess import recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     coverage = actions.add_parser(
         "coverage", help="which scheduled substances, precursors, cutting agents have no reference"
     )
-    check = actions.add_parser("check", help="check a library's hash, entries and duplicates")
+    check = actions.add_parser(
+        "check", help="broken entries, duplicates, doubtful labels, pairs of look-alikes"
+    )
+    library_check.add_arguments(check)
     for sub in (show, coverage, check):
         sub.add_argument("path", nargs="?", type=Path, help="library file (default: the built one)")
     for sub in (build, import_, show, coverage, check):
@@ -60,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         return library_show.show(library, as_json=args.json)
     if args.action == "coverage":
         return library_show.coverage(library, as_json=args.json)
-    return _check(args, library)
+    return library_check.run(args, library)
 
 
 def _build(args: argparse.Namespace, home: config.Home) -> int:
@@ -91,46 +89,3 @@ def _build(args: argparse.Namespace, home: config.Home) -> int:
             f"substances, {done.library.hash}"
         )
     return 0
-
-
-def check(library: Library) -> list[str]:
-    """What is wrong with an open library (its hash was checked on opening); empty if nothing is."""
-    problems = []
-    if library.recipe != recipe.RAMAN.id:
-        problems.append(f"made with recipe {library.recipe}, this version uses {recipe.RAMAN.id}")
-    names = Counter(entry.label for entry in library.entries)
-    problems += [f"label {name!r} is there {n} times" for name, n in names.items() if n > 1]
-    seen: dict[str, str] = {}
-    for entry in library.entries:
-        values = library.raw[entry.row]
-        digest = hashlib.sha256(values.tobytes()).hexdigest()
-        if digest in seen:
-            problems.append(f"{entry.label!r} and {seen[digest]!r} are the same spectrum")
-        seen.setdefault(digest, entry.label)
-        if entry.substance not in library.substances:
-            problems.append(f"{entry.label!r} is of an unknown substance {entry.substance!r}")
-        if not np.all(np.isfinite(values)):
-            problems.append(f"{entry.label!r} has values that are not numbers")
-        if not 0 <= entry.first < entry.last <= library.grid_cm1.size:
-            problems.append(f"{entry.label!r} has no usable range")
-    return problems
-
-
-def _check(args: argparse.Namespace, library: Library) -> int:
-    problems = check(library)
-    if args.json:
-        print(
-            json.dumps(
-                {
-                    "library": library.hash,
-                    "references": len(library.entries),
-                    "substances": len(library.substances),
-                    "problems": problems,
-                }
-            )
-        )
-    else:
-        print(f"{library.hash}: {len(library.entries)} references, {len(problems)} problems")
-        for problem in problems:
-            print(f"  {problem}")
-    return 1 if problems else 0
