@@ -296,6 +296,24 @@ class Store:
             ).fetchall()
         return [summary_from(row) for row in rows]
 
+    def axis_shifts(self, unit: str, limit: int) -> list[tuple[float, float]]:
+        """(received in s, axis shift in cm-1) of the unit's last matches, newest first.
+
+        Only a match tells the axis of the unit from the bands of the sample. At most `limit`, among
+        the last ten times as many records.
+        """
+        with self._reading() as db:
+            rows = db.execute(
+                f"{_SUMMARY} WHERE m.unit = ? ORDER BY m.number DESC LIMIT ?", (unit, 10 * limit)
+            ).fetchall()
+        found = []
+        for summary in map(summary_from, rows):
+            verdict = summary.verdict or {}
+            shift = verdict.get("quality", {}).get("axis_shift_cm1")
+            if verdict.get("verdict") == "match" and isinstance(shift, int | float):
+                found.append((summary.received_ms / 1000.0, float(shift)))
+        return found[:limit]
+
     def record(self, record_id: str) -> Record:
         """Everything about one record.
 

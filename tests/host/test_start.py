@@ -39,9 +39,9 @@ def test_what_does_not_compute_imports_no_numerics(line: str, home: Path) -> Non
 
 def test_identification_imports_no_more_than_it_uses(home: Path) -> None:
     found = loaded("import fieldassay.commands.identify", home)
-    assert "scipy.linalg" in found
-    assert not found & WEB
-    assert not found & {"scipy.optimize", "scipy.interpolate", "scipy.signal", "scipy.sparse"}
+    assert "numpy" in found
+    assert not found & (WEB | {"matplotlib"})
+    assert not any(name.startswith("scipy") for name in found)
 
 
 def test_a_host_imports_no_more_than_it_uses(home: Path) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fieldassay import config
 from fieldassay.clock import now_ms
 from fieldassay.errors import SetupError
+from fieldassay.store import Store
 from fieldassay.units import Unit, UnitRegistry, write_private
+
+if TYPE_CHECKING:
+    from fieldassay.drift import Drift
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,14 +48,49 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "add":
         _add(args, registry, home)
     elif args.action == "list":
-        for unit in registry.all():
-            removed = unit.revoked_ms is not None
-            facts = {"unit": unit.name, "removed_ms": unit.revoked_ms}
-            print(json.dumps(facts) if args.json else f"{unit.name}{'  removed' * removed}")
+        _list(args, registry, home)
     else:
         registry.remove(args.name, now_ms())
         print(f"{args.name} is removed. What it sends from now on is kept aside as not trusted.")
     return 0
+
+
+def _list(args: argparse.Namespace, registry: UnitRegistry, home: config.Home) -> None:
+    """Units and what their last matches say about their axis; the store need not be there yet."""
+    with contextlib.ExitStack() as stack:
+        there = home.evidence.exists()
+        store = stack.enter_context(Store.open_read_only(home.evidence)) if there else None
+        for unit in registry.all():
+            found = _drift(store, unit.name) if store else None
+            if args.json:
+                axis = None
+                if found is not None:
+                    axis = {
+                        "shift_cm1": round(found.shift_cm1, 2),
+                        "error_cm1": round(found.error_cm1, 2),
+                        "records": found.records,
+                        "drifted": found.drifted,
+                    }
+                facts = {"unit": unit.name, "removed_ms": unit.revoked_ms, "axis": axis}
+                print(json.dumps(facts))
+                continue
+            print(f"{unit.name}{'  removed' * (unit.revoked_ms is not None)}{_axis(found)}")
+
+
+def _drift(store: Store, unit: str) -> Drift | None:
+    from fieldassay import drift  # late: numpy takes long to import
+    from fieldassay.decide.evidence import load_thresholds
+
+    shifts = store.axis_shifts(unit, drift.RECORDS)
+    found = drift.of_unit(shifts, load_thresholds().axis["drifted_cm1"])
+    return found if found.records else None
+
+
+def _axis(found: Drift | None) -> str:
+    if found is None:
+        return ""
+    text = f"  axis {found.shift_cm1:+.1f} cm-1 over {found.records} matches"
+    return text + "  DRIFTED: calibrate this unit before it is used" * found.drifted
 
 
 def _add(args: argparse.Namespace, registry: UnitRegistry, home: config.Home) -> None:

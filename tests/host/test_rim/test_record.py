@@ -245,3 +245,33 @@ def test_replay_repeats_verdicts_and_names_what_differs(
         assert lines[0].startswith("unit-1-1-2: do_next: 'Nothing to worry about.' stored")
         assert lines[1].startswith("unit-1-1-3: made with older")
         assert lines[2].startswith("1 verdicts repeated, 1 differ, 1 by another")
+
+
+def test_a_drifted_unit_is_named_in_the_list(
+    home: Path, measurement: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five matches at +5 cm-1 on one unit, five near 0 on the other; doubts do not count."""
+    registry = UnitRegistry(home / "units.json")
+    assert cli.main(["unit", "list"]) == 0  # before there is any record
+    with Store.open(home / "evidence.db") as store:
+        for unit, shift in (("far", 5.0), ("near", 0.2)):
+            key = registry.add(unit).key
+            for seq in range(1, 8):
+                message = measurement(unit=unit, seq=seq, pixels=64)
+                sealed = mac0.seal("measurement", key, unit, message)
+                fields = messages.parse("measurement", cbor.encode(message))
+                store.add_measurement(sealed, Frame.from_message(sealed, fields), seq * 1000)
+                doubt = seq > 5
+                body = {
+                    **VERDICT,
+                    "verdict": "inconclusive" if doubt else "match",
+                    "quality": {"axis_shift_cm1": -9.0 if doubt else shift + 0.1 * (seq % 3)},
+                }
+                store.add_verdict(f"{unit}-1-{seq}", json.dumps(body), seq * 1000)
+    assert cli.main(["unit", "list"]) == 0
+    far, near = capsys.readouterr().out.splitlines()
+    assert "axis +5.1 cm-1 over 5 matches" in far and "DRIFTED" in far
+    assert "axis +0.3 cm-1 over 5 matches" in near and "DRIFTED" not in near
+    assert cli.main(["unit", "list", "--json"]) == 0
+    shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["axis"]["drifted"] for line in shown] == [True, False]
