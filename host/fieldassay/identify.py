@@ -69,13 +69,10 @@ def identify(spectrum: Spectrum, library: Library, context: Context = Context())
         details={**found.quality.details, **decide.probabilities(evidence, THRESHOLDS)},
     )
     verdict = decide.decide(evidence, THRESHOLDS)
-    members: frozenset[str] = frozenset()
     if decide.open_to_families(verdict) and quality.snr >= THRESHOLDS.family["min_snr"]:
         evidence = replace(evidence, families=families.evidence(found.scene.prepared, library))
         verdict = decide.decide(evidence, THRESHOLDS)
-        if verdict.family is not None:
-            members = next(f.members for f in evidence.families if f.id == verdict.family.id)
-    wanted = {*(s.id for s in verdict.substances), *members}
+    wanted = {s.id for s in verdict.substances}
     cards = {i: library.substances[i].hazard_card for i in wanted if i in library.substances}
     return Identification(
         verdict=verdict,
@@ -83,7 +80,7 @@ def identify(spectrum: Spectrum, library: Library, context: Context = Context())
             Candidate(s.named.id, s.named.name, max(0.0, s.score)) for s in evidence.singles
         ),
         quality=quality,
-        hazard_card=decide.hazard_card(verdict, cards, members),
+        hazard_card=decide.hazard_card(verdict, cards),
         library=library.hash,
         algorithm=ALGORITHM,
         alternatives=decide.alternatives(evidence, THRESHOLDS),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from fieldassay.verdict import Verdict
 
@@ -35,23 +35,19 @@ CARDS_STRICTEST_FIRST = (
 )
 
 
-def hazard_card(
-    verdict: Verdict, cards: Mapping[str, str], family_members: Collection[str] = ()
-) -> str:
-    """Id of the card for a verdict: the strictest one unless known substances or a family is found.
+def hazard_card(verdict: Verdict, cards: Mapping[str, str]) -> str:
+    """Id of the card for a verdict: the strictest one unless all that was found are substances.
+
+    A class verdict names no substance, so it has the strictest card whatever its family is.
 
     Args:
         verdict: The verdict.
         cards: Card id of each substance id.
-        family_members: Substance ids of the family of a class verdict: the strictest of theirs.
     """
     strictest = CARDS_STRICTEST_FIRST[0]
-    found = [substance.id for substance in verdict.substances]
-    if verdict.kind == "class":
-        found = list(family_members)
-    if verdict.kind not in ("match", "mixture", "class") or not found:
+    if verdict.kind not in ("match", "mixture") or not verdict.substances:
         return strictest
-    wanted = {cards.get(substance, strictest) for substance in found}
+    wanted = {cards.get(substance.id, strictest) for substance in verdict.substances}
     if not wanted <= set(CARDS_STRICTEST_FIRST):  # an agency's: how strict is not known here
         return strictest
     return next((card for card in CARDS_STRICTEST_FIRST if card in wanted), strictest)

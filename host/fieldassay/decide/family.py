@@ -15,8 +15,8 @@ OPEN_TO_FAMILIES = frozenset(
     }
 )  # fmt: skip
 DO_NEXT = (
-    "Treat it like the most dangerous member of the family, keep the package closed and send a "
-    "sample to the laboratory, which can tell the substance."
+    "Treat it like the most dangerous member of the family or worse, keep the package closed and "
+    "send a sample to the laboratory, which can tell the substance."
 )
 
 
