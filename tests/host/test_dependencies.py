@@ -14,7 +14,7 @@ CORE = [
     "preprocess", "scatter", "formats", "hazards",
     "library_file", "library_encode", "library_sources", "library_readers", "substance_names",
     "library_gates", "library_import", "library_join",
-    "library_check", "library_pairs",
+    "library_check", "library_pairs", "library_add", "library_append",
     "plausible", "spots", "replay", "families",
 ]  # fmt: skip
 IMPURE = {

@@ -144,7 +144,7 @@ def _exported(record: Record, form: str) -> bytes:
     from fieldassay.formats import csv, jcamp
 
     write = {"csv": csv.write, "jcamp": jcamp.write}[form]
-    return write(calibration.spectrum_of(_frame(record)))
+    return write(calibration.spectrum_of(frame_of(record)))
 
 
 def _export(args: argparse.Namespace, record: Record) -> int:
@@ -164,7 +164,7 @@ def _export(args: argparse.Namespace, record: Record) -> int:
     return 0
 
 
-def _frame(record: Record) -> Frame:
+def frame_of(record: Record) -> Frame:
     """The frame in a record, whoever's key sealed it."""
     from fieldassay.frame import Frame
 
@@ -202,7 +202,7 @@ def _replay(args: argparse.Namespace, store: Store, home: config.Home) -> int:
     for record_id in args.record or _all_ids(store):
         try:
             record = store.record(record_id)
-            found = identify.identify_frame(_frame(record), library)[1]
+            found = identify.identify_frame(frame_of(record), library)[1]
         except FieldassayError as error:  # the others are replayed all the same
             failed += 1
             print(f"{record_id}: {error.code}: {error.what} {error.do_next}")
