@@ -106,7 +106,7 @@ def average(
         LibraryError: `too_few_measurements`; what is wrong with each is in the message.
         FormatError: A spectrum does not overlap the grid.
     """
-    judged = [_alone(one) for one in measurements]
+    judged = [judge(one) for one in measurements]
     seen: dict[bytes, str] = {}
     for at, one in enumerate(judged):
         key = one.measurement.spectrum.intensity.tobytes()
@@ -126,7 +126,7 @@ def average(
     return Averaged(_mean([one.measurement.spectrum for one in used], grid_cm1), tuple(judged))
 
 
-def _alone(one: Measurement) -> Judged:
+def judge(one: Measurement) -> Judged:
     """What can be said of a measurement by itself."""
     values = one.spectrum.intensity
     below = baseline.asls(values)

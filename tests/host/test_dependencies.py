@@ -15,6 +15,7 @@ CORE = [
     "library_file", "library_encode", "library_sources", "library_readers", "substance_names",
     "library_gates", "library_import", "library_join",
     "library_check", "library_pairs", "library_add", "library_append",
+    "library_transfer", "library_transfer_check",
     "plausible", "spots", "replay", "families",
 ]  # fmt: skip
 IMPURE = {

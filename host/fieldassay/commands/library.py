@@ -8,7 +8,13 @@ import sys
 from pathlib import Path
 
 from fieldassay import config, library_build, library_sources
-from fieldassay.commands import library_add, library_check, library_import, library_show
+from fieldassay.commands import (
+    library_add,
+    library_check,
+    library_import,
+    library_show,
+    library_transfer,
+)
 from fieldassay.library import Library
 
 
@@ -35,6 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "add", help="make a reference of your own measurements of a reference material"
     )
     library_add.add_arguments(add)
+    transfer = actions.add_parser(
+        "transfer", help="make the references of a parent unit fit for a daughter unit"
+    )
+    library_transfer.add_arguments(transfer)
     show = actions.add_parser("show", help="list the substances and references of a library")
     coverage = actions.add_parser(
         "coverage", help="which scheduled substances, precursors, cutting agents have no reference"
@@ -45,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     library_check.add_arguments(check)
     for sub in (show, coverage, check):
         sub.add_argument("path", nargs="?", type=Path, help="library file (default: the built one)")
-    for sub in (build, import_, add, show, coverage, check):
+    for sub in (build, import_, add, transfer, show, coverage, check):
         sub.add_argument("--home", type=Path, help="home folder (default: FIELDASSAY_HOME)")
         sub.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -59,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
         return library_import.run(args)
     if args.action == "add":
         return library_add.run(args)
+    if args.action == "transfer":
+        return library_transfer.run(args)
     library = Library.open(args.path or home.library)
     if args.action == "show":
         return library_show.show(library, as_json=args.json)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 
 from fieldassay import calibration, config, library_add, library_encode, substances
 from fieldassay.commands.identify import expand, read_bytes, read_file
+from fieldassay.commands.record import frame_of
 from fieldassay.errors import LibraryError
 from fieldassay.library import Library, LibrarySubstance
 from fieldassay.library_add import Averaged, Judged, Measurement
@@ -78,14 +79,17 @@ def run(args: argparse.Namespace) -> int:
             "Give another name with --output.",
         )
     parent = Library.open(args.library) if args.library else None
-    measurements = [*_of_files(args), *_of_records(args)]
+    measurements = [
+        *(measured(path, args.excitation_nm) for path in expand(args.files)),
+        *recorded(args.record, args.home),
+    ]
     if not measurements:
         raise LibraryError(
             "too_few_measurements",
             "No measurement was given.",
             "Name files, or records with --record.",
         )
-    substance, known = _substance(args.substance, parent)
+    substance, known = substance_of(args.substance, parent)
     grid_cm1 = parent.grid_cm1 if parent else Grid().values
     averaged = library_add.average(measurements, grid_cm1, args.least)
     flags = require_reference(averaged.spectrum, grid_cm1)
@@ -107,26 +111,33 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _of_files(args: argparse.Namespace) -> Iterator[Measurement]:
-    for path in expand(args.files):
-        spectrum, laser_nm = read_file(path, args.excitation_nm)
-        yield Measurement(
-            name=path.name,
-            sha256=hashlib.sha256(read_bytes(path)).hexdigest(),
-            spectrum=spectrum,
-            instrument=spectrum.meta.get("instrument", ""),
-            laser_nm=laser_nm,
-            taken=spectrum.meta.get("date", ""),
-        )
+def measured(path: Path, excitation_nm: float | None) -> Measurement:
+    """The measurement in a file.
+
+    Raises:
+        FormatError: It cannot be read, or is no Raman spectrum.
+    """
+    spectrum, laser_nm = read_file(path, excitation_nm)
+    return Measurement(
+        name=path.name,
+        sha256=hashlib.sha256(read_bytes(path)).hexdigest(),
+        spectrum=spectrum,
+        instrument=spectrum.meta.get("instrument", ""),
+        laser_nm=laser_nm,
+        taken=spectrum.meta.get("date", ""),
+    )
 
 
-def _of_records(args: argparse.Namespace) -> Iterator[Measurement]:
-    if not args.record:
+def recorded(ids: Sequence[str], home: Path | None) -> Iterator[Measurement]:
+    """The measurements in these records of the evidence store.
+
+    Raises:
+        RecordError, FrameError: A record is not there or cannot be used.
+    """
+    if not ids:
         return
-    from fieldassay.commands.record import frame_of
-
-    with Store.open_read_only(config.home(args.home).evidence) as store:
-        for record_id in args.record:
+    with Store.open_read_only(config.home(home).evidence) as store:
+        for record_id in ids:
             frame = frame_of(store.record(record_id))
             selftest = frame.message.get("selftest")
             taken = datetime.fromtimestamp(frame.time_ms / 1000, UTC) if frame.time_ms else None
@@ -142,10 +153,13 @@ def _of_records(args: argparse.Namespace) -> Iterator[Measurement]:
             )
 
 
-def _substance(
+def substance_of(
     text: str, parent: Library | None
 ) -> tuple[LibrarySubstance, dict[str, LibrarySubstance]]:
-    """Which substance is meant: one of the library's own, of the catalogue, or a new one."""
+    """Which substance is meant, and its identity if the library does not have it.
+
+    One of the library's own, else of the catalogue, else a new one.
+    """
     if parent:
         for one in parent.substances.values():
             if text.casefold() in (one.id, one.name.casefold()) or (one.cas and text == one.cas):
