@@ -32,7 +32,7 @@ TRIALS = 3  # of these, the most fitted in full
 CLOSE = 0.8  # part of the best significance that makes a candidate one of them
 LEAST_EVIDENCE = 1.0  # gained in each step
 STEPS = 8  # most steps: five components, and some that replace another
-BADLY = 8.0  # misfit at which an exchange is tried in full: a wrong one may hide the right one
+BADLY = 8.0  # misfit at which more is tried: a wrong component may hide the right one
 STRONG_SHARE = 0.15  # components whose line width is fitted
 SAMPLES_PER_BAND = 25.0 / STEP  # see explain.COLUMNS_PER_BAND
 TWO_SIDED_95 = 1.96
@@ -183,16 +183,12 @@ class _Search:
         """One component more, or None if none is worth it."""
         found = self._candidates(fit, fit.components)
         close = [c for c in found if c.significance >= CLOSE * found[0].significance][:TRIALS]
-        trials = [
-            self.model.fit(
-                self.sampled,
-                [*fit.components, self.model.component(c.row, self.width_cm1)],
-                np.append(fit.weights, c.weight),
-            )
-            for c in close
-        ]
+        trials = [self._added(fit, c) for c in close]
         if not trials:
             return None
+        first = max(trials, key=lambda t: t.evidence)
+        if first.misfit > BADLY or first.significance[-1] < LIMIT["min_significance"]:
+            trials += [self._added(fit, c) for c in found[len(close) : TRIALS]]
         best = self._widths(self._exchange(max(trials, key=lambda t: t.evidence)))
         keep = best.significance >= LIMIT["min_significance"]
         if not keep.any():
@@ -201,6 +197,13 @@ class _Search:
             kept = [c for c, k in zip(best.components, keep, strict=True) if k]
             best = self.model.fit(self.sampled, kept)
         return best if best.evidence > fit.evidence + LEAST_EVIDENCE else None
+
+    def _added(self, fit: Fit, candidate: _Candidate) -> Fit:
+        return self.model.fit(
+            self.sampled,
+            [*fit.components, self.model.component(candidate.row, self.width_cm1)],
+            np.append(fit.weights, candidate.weight),
+        )
 
     def _exchange(self, fit: Fit) -> Fit:
         """Try another substance in the place of each earlier one, where one explains more."""

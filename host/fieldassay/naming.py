@@ -5,7 +5,8 @@ from __future__ import annotations
 from fieldassay.decide import Named
 from fieldassay.library import Library
 
-SALTS = "inorganic salt"  # family of the catalogue
+SALTS = "inorganic salt"  # families of the catalogue
+CHAINS = ("hydrocarbon oil", "hydrocarbon wax")
 
 
 def named(library: Library, row: int, told_packaging: str) -> Named:
@@ -13,4 +14,6 @@ def named(library: Library, row: int, told_packaging: str) -> Named:
     s = library.substances[library.entries[row].substance]
     told = told_packaging.strip().lower()
     packaging = s.packaging or (told != "" and told in (s.id, s.name.lower()))
-    return Named(s.id, s.name, s.inchikey, packaging, s.natural, s.family == SALTS)
+    return Named(
+        s.id, s.name, s.inchikey, packaging, s.natural, s.family == SALTS, s.family in CHAINS
+    )

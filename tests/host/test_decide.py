@@ -25,6 +25,7 @@ T = load_thresholds()
 A, B, C = (Named(x, x.upper(), None) for x in "abc")
 BAG = Named("polyethylene", "Polyethylene", None, packaging=True)
 OIL = Named("oil", "Oil", None, natural=True)
+WAX = Named("wax", "Wax", None, natural=True, chains=True)
 SALT = Named("salt", "Salt", None, salt=True)
 GOOD = Evidence(
     singles=[Single(A, 0.95, 10.0, 0.0), Single(B, 0.4, 10.0, 0.0)],
@@ -128,6 +129,14 @@ def outcome(evidence: Evidence) -> tuple[str, str, list[str]]:
         (summed(part(A), part(B)), ("mixture", "fits_sum_of_references", ["a", "b"])),
         (summed(part(A), part(BAG)), ("match", "fits_behind_packaging", ["a"])),
         (summed(part(BAG), part(A)), ("match", "fits_behind_packaging", ["a"])),
+        (
+            summed(part(A), part(BAG, misfit=50.0), score=0.88),
+            ("match", "fits_behind_packaging", ["a"]),
+        ),
+        (summed(part(A), part(BAG), score=0.80), ("inconclusive", "fits_in_part", [])),
+        (summed(part(BAG), part(WAX), alone=0.95), ("inconclusive", "only_packaging_seen", [])),
+        (summed(part(A), part(BAG), part(WAX)), ("match", "fits_behind_packaging", ["a"])),
+        (summed(part(A), part(WAX)), ("mixture", "fits_sum_of_references", ["a", "wax"])),
         (summed(part(BAG), part(BAG)), ("inconclusive", "only_packaging_seen", [])),
         (summed(part(A), part(BAG), part(B)), ("mixture", "fits_sum_of_references", ["a", "b"])),
         (
@@ -158,6 +167,13 @@ def outcome(evidence: Evidence) -> tuple[str, str, list[str]]:
 )
 def test_rule(evidence: Evidence, expected: tuple) -> None:
     assert outcome(evidence) == expected
+
+
+def test_a_wax_like_the_bag_is_said_and_never_named() -> None:
+    verdict = decide(summed(part(BAG), part(WAX), alone=0.95), T)
+    assert [r.text for r in verdict.reasons if r.code == "like_packaging"] == [
+        "A part resembles Wax, which cannot be told from Polyethylene by its bands."
+    ]
 
 
 def test_what_is_too_faint_to_be_named_is_said_beside_the_match() -> None:

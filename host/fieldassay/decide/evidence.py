@@ -44,6 +44,8 @@ class Named:
 
     `salt`: an inorganic salt. With another metal ion its bands keep their pattern and move by a few
     cm-1, so on few bands only the axis tells it from its relatives.
+    `chains`: an oil or wax of hydrocarbon chains, which is what the parts of polyethylene between
+    its crystals are.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Named:
     packaging: bool = False
     natural: bool = False
     salt: bool = False
+    chains: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ whatever else the verdict is.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fieldassay.decide.evidence import Component, Evidence, Named, Thresholds
 from fieldassay.decide.wording import (
     AS_UNKNOWN,
@@ -22,16 +24,21 @@ from fieldassay.verdict import Reason, Verdict, VerdictKind
 
 def mixture(e: Evidence, t: Thresholds) -> Verdict | None:
     """Two or more certain parts that explain the whole; None leaves it to the other rules."""
-    if len(e.mixture) < 2 or e.mixture_score < t.mixture["min_score"]:
-        return None
     sure = [part for part in e.mixture if certain(part, t)]
-    inside = [part for part in sure if not part.named.packaging]
     around = [part.named for part in sure if part.named.packaging]
-    loud = _loud(e, t)
+    least = t.mixture["min_score_packed" if around else "min_score"]
+    if len(e.mixture) < 2 or e.mixture_score < least:
+        return None
+    chains = [part for part in e.mixture if part.named.chains] if around else []
+    sure = [part for part in sure if part not in chains]
+    inside = [part for part in sure if not part.named.packaging]
+    loud = [part for part in _loud(e, t) if part not in chains]
     if loud and (len(sure) > 1 or not _alone_fits(e, t)):
         return _in_doubt([part.named for part in inside], loud, t)
     if around and not inside:
-        return only_packaging(around)
+        verdict = only_packaging(around)
+        said = tuple(_like_packaging(part.named, around) for part in chains)
+        return replace(verdict, reasons=(*verdict.reasons, *said))
     if not inside or len(sure) < 2:
         return None
     total = sum(part.share for part in inside)
@@ -65,7 +72,9 @@ def mixture(e: Evidence, t: Thresholds) -> Verdict | None:
 
 
 def certain(part: Component, t: Thresholds) -> bool:
-    """True if this part may be named."""
+    """True if this part may be named; packaging, which is never the finding, may misfit."""
+    if part.named.packaging:
+        return part.gain >= t.mixture["min_gain"] and part.agreement >= t.mixture["min_agreement"]
     least = t.mixture["min_agreement"]
     if part.named.natural:
         more = t.mixture["natural_per_strength"] * part.strength
@@ -84,6 +93,13 @@ def _misfit_allowed(part: Component, t: Thresholds) -> float:
     """A strong part may be of another crystal; what is faint is to follow its reference."""
     allowed = t.mixture["misfit_faint"] + t.mixture["misfit_per_strength"] * part.strength
     return min(allowed, t.mixture["misfit_most"])
+
+
+def _like_packaging(named: Named, around: list[Named]) -> Reason:
+    return Reason(
+        "like_packaging",
+        f"A part resembles {named.name}, which cannot be told from {names(around)} by its bands.",
+    )
 
 
 def suspicions(verdict: Verdict, e: Evidence, t: Thresholds) -> tuple[Reason, ...]:
