@@ -137,6 +137,8 @@ def examine(
         unexplained_at_cm1=unexplained.at_cm1,
         missing=missing.height,
         missing_at_cm1=missing.at_cm1,
+        library_substances=len(library.substances),
+        library_others=len(library.substances.keys() - decide.CALIBRATION.substances),
     )
     return Examined(scene, singles, quality, evidence)
 

@@ -78,8 +78,28 @@ def outcome(evidence: Evidence) -> tuple[str, str, list[str]]:
             ("inconclusive", "few_bands", ["a"]),
         ),
         (
-            replace(GOOD, singles=[Single(A, 0.90, 1.5, 6.0)]),
+            replace(GOOD, singles=[Single(A, 0.90, 1.7, 6.0)]),
             ("match", "fits_one_reference", ["a"]),
+        ),
+        (  # under noise one band is left: hydrogen peroxide is ethanol moved by 4 cm-1
+            replace(GOOD, singles=[Single(A, 0.98, 1.5, 4.0)]),
+            ("inconclusive", "few_bands", ["a"]),
+        ),
+        (
+            replace(GOOD, singles=[Single(A, 0.90, 1.5, 1.0)]),
+            ("inconclusive", "few_bands", ["a"]),
+        ),
+        (
+            replace(GOOD, singles=[Single(A, 0.97, 1.5, 1.0)]),
+            ("match", "fits_one_reference", ["a"]),
+        ),
+        (  # an oil of the library in another state: rancid linseed oil
+            replace(GOOD, singles=[Single(OIL, 0.52, 9, 0)]),
+            ("inconclusive", "fits_in_part", []),
+        ),
+        (
+            replace(GOOD, singles=[Single(OIL, 0.30, 9, 0)]),
+            ("out_of_library", "nothing_fits", []),
         ),
         (
             replace(GOOD, singles=[Single(A, 0.85, 9, 0)], unexplained=0.2),

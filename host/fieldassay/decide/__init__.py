@@ -24,7 +24,7 @@ from fieldassay.decide.evidence import (
 from fieldassay.decide.family import family, open_to_families
 from fieldassay.decide.mixture import alternatives, mixture, suspicions
 from fieldassay.decide.quality import bad_measurement
-from fieldassay.decide.single import one_substance, stopped
+from fieldassay.decide.single import excess, one_substance, stopped
 from fieldassay.decide.unknown import clear_enough, nothing_fits
 from fieldassay.verdict import Verdict
 
@@ -71,10 +71,10 @@ def probabilities(evidence: Evidence, thresholds: Thresholds) -> dict[str, float
     if not evidence.singles:
         return {}
     best = evidence.singles[0]
-    kind = calibrated.kind_of(best, thresholds)
+    over = excess(evidence, thresholds)
     return {
-        "p_other": CALIBRATION.p_other(kind, best.score),
-        "p_true": CALIBRATION.p_true(best.score),
+        "p_other": CALIBRATION.p_other(over, calibrated.growth(evidence)),
+        "p_true": CALIBRATION.p_true(calibrated.kind_of(best, thresholds), best.score),
         "unexplained": evidence.unexplained,
         "unexplained_at_cm1": evidence.unexplained_at_cm1,
         "missing": evidence.missing,

@@ -130,6 +130,8 @@ class Evidence:
         unexplained: Strongest band that is measured and that the best single lacks, over its own
             steepest; see `explain.Contradiction`. `unexplained_at_cm1`: where.
         missing: The strongest it has and the measurement lacks, and `missing_at_cm1`.
+        library_substances: Substances of the library that was asked.
+        library_others: Those of them that the library of the calibration did not have.
     """
 
     singles: Sequence[Single]
@@ -148,3 +150,5 @@ class Evidence:
     unexplained_at_cm1: float = 0.0
     missing: float = 0.0
     missing_at_cm1: float = 0.0
+    library_substances: int = 0
+    library_others: int = 0

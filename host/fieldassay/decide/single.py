@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log
+
 from fieldassay.decide import calibrated
 from fieldassay.decide.evidence import Evidence, Named, Single, Thresholds
 from fieldassay.decide.wording import (
@@ -29,25 +31,26 @@ def one_substance(e: Evidence, t: Thresholds) -> Verdict | None:
         return look_alikes([best.named, *beside])
     if best.named.packaging:
         return only_packaging([best.named])
-    if natural_in_doubt(best.named, best.score, t):
+    over = excess_over_floor(best, e, t)
+    if best.named.natural and over < 0.0:
         return inconclusive(
             "natural_look_alike",
             f"It resembles {best.named.name}; relatives outside the library look the same.",
             AS_UNKNOWN,
             [best.named],
         )
-    if salt_in_doubt(best, t):
+    if axis_in_doubt(best, t):
+        others = "salts of other metals" if best.named.salt else "other substances"
         return inconclusive(
             "few_bands",
             f"It resembles {best.named.name} on few bands, read {abs(best.shift_cm1):.0f} cm-1 "
-            "away: that is where salts of other metals have theirs.",
+            f"away: that is where {others} have theirs.",
             f"Check the unit's calibration and measure again. {AS_UNKNOWN}",
             [best.named],
         )
-    chance = calibrated.load().p_other(calibrated.kind_of(best, t), best.score)
-    few = best.bands < t.match["few_bands"]
-    if chance > t.match["max_p_other"] or (few and best.score < t.match["few_bands_min_score"]):
-        if not few:
+    made = calibrated.load()
+    if over < 0.0 or made.rank(over) > t.match["max_p_other"]:
+        if best.bands >= t.match["few_bands"]:
             return None
         return inconclusive(
             "few_bands",
@@ -62,7 +65,8 @@ def one_substance(e: Evidence, t: Thresholds) -> Verdict | None:
         substances=(named_substance(best.named, 1.0),),
         reasons=(
             Reason("fits_one_reference", f"The bands fit the reference of {best.named.name}."),
-            Reason("error_rate", error_rate(chance)),
+            Reason("error_rate", calibrated.chance_in_words(over, e)),
+            *calibrated.other_library(e),
             NO_CLEARANCE,
             PRESUMPTIVE,
         ),
@@ -70,12 +74,15 @@ def one_substance(e: Evidence, t: Thresholds) -> Verdict | None:
     )
 
 
-def error_rate(chance: float) -> str:
-    """A `p_other` in words."""
-    return (
-        f"Of other substances tried, no more than 1 in {int(1.0 / chance)} "
-        "fitted a reference so well."
-    )
+def excess_over_floor(best: Single, e: Evidence, t: Thresholds) -> float:
+    """How far the score lies above the least for its kind; larger libraries ask for more."""
+    more = t.match["more_per_e_fold"] * log(calibrated.growth(e))
+    return best.score - calibrated.floor_of(calibrated.kind_of(best, t), t) - more
+
+
+def excess(e: Evidence, t: Thresholds) -> float | None:
+    """The same for the best candidate; None if it cannot be named however well it fits."""
+    return None if stopped(e, t) else excess_over_floor(e.singles[0], e, t)
 
 
 def rivals(e: Evidence, t: Thresholds) -> list[Named]:
@@ -86,9 +93,9 @@ def rivals(e: Evidence, t: Thresholds) -> list[Named]:
 
 def stopped(e: Evidence, t: Thresholds) -> bool:
     """True if the best candidate cannot be named however well it fits."""
-    if not e.singles or rivals(e, t):
+    if not e.singles or e.singles[0].named.packaging or rivals(e, t):
         return True
-    return salt_in_doubt(e.singles[0], t) or contradicted(e, t)
+    return axis_in_doubt(e.singles[0], t) or contradicted(e, t)
 
 
 def contradicted(e: Evidence, t: Thresholds) -> bool:
@@ -107,17 +114,10 @@ def _contradiction(e: Evidence) -> Verdict:
     return inconclusive("band_contradicts", text, f"Measure another spot. {AS_UNKNOWN}", [best])
 
 
-def natural_in_doubt(named: Named, score: float, t: Thresholds) -> bool:
-    """True if relatives outside the library may look the same."""
-    return named.natural and (
-        score < t.match["natural_min_score"]
-        or calibrated.load().p_other("natural", score) > t.match["max_p_other"]
-    )
-
-
-def salt_in_doubt(best: Single, t: Thresholds) -> bool:
-    """True if it may as well be a salt of another metal; see Named."""
-    return few_bands_salt(best, t) and abs(best.shift_cm1) > t.match["salt_max_shift_cm1"]
+def axis_in_doubt(best: Single, t: Thresholds) -> bool:
+    """True if only the axis tells it from others: salts on few bands (see Named), or one band."""
+    few = few_bands_salt(best, t) or best.bands < t.match["one_band"]
+    return few and abs(best.shift_cm1) > t.match["few_bands_max_shift_cm1"]
 
 
 def few_bands_salt(best: Single, t: Thresholds) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fieldassay.decide import calibrated
-from fieldassay.decide.evidence import Evidence, Thresholds
+from fieldassay.decide.evidence import Evidence, Single, Thresholds
 from fieldassay.decide.wording import AS_UNKNOWN, NO_CLEARANCE, inconclusive
 from fieldassay.verdict import Reason, Verdict
 
@@ -17,13 +17,12 @@ def nothing_fits(e: Evidence, t: Thresholds) -> Verdict:
     """Out of library if the signal allows to say so, and else doubt."""
     best = e.singles[0] if e.singles else None
     score = max(best.score if best else 0.0, e.mixture_score if e.mixture else 0.0)
-    likely = calibrated.load().p_true(score)
-    ahead = best is not None and (
-        best.score >= t.unknown["ahead_min_score"]
-        and len(e.singles) > 1
-        and best.score - e.singles[1].score >= t.unknown["ahead_margin"]
+    kind = calibrated.kind_of(best, t) if best else "many_bands"
+    unlikely = score <= t.unknown["max_score"] and (
+        calibrated.load().p_true(kind, score) <= t.unknown["max_p_true"]
     )
-    if best is None or (likely <= t.unknown["max_p_true"] and not ahead):
+    ahead = best is not None and stands_out(best, e, t)
+    if best is None or (unlikely and not ahead):
         if e.background_ratio > t.unknown["max_background_ratio"]:
             share = e.background_ratio / (1.0 + e.background_ratio)
             return inconclusive(
@@ -46,7 +45,8 @@ def nothing_fits(e: Evidence, t: Thresholds) -> Verdict:
                     "nothing_fits",
                     "The signal is good, and no reference or sum of references explains it.",
                 ),
-                Reason("error_rate", _rarity(likely)),
+                Reason("error_rate", calibrated.rarity_in_words(kind, score)),
+                *calibrated.other_library(e),
                 NO_CLEARANCE,
             ),
             do_next=f"{AS_UNKNOWN} Share the observation.",
@@ -58,9 +58,10 @@ def nothing_fits(e: Evidence, t: Thresholds) -> Verdict:
     )
 
 
-def _rarity(likely: float) -> str:
-    """A `p_true` in words."""
-    return (
-        f"Of substances of the library measured on other instruments, no more than 1 in "
-        f"{int(1.0 / likely)} fitted their own reference so badly."
-    )
+def stands_out(best: Single, e: Evidence, t: Thresholds) -> bool:
+    """True if a reference may be there with something else, disturbed, or as a relative."""
+    if best.score < t.unknown["ahead_min_score"]:
+        return False
+    if best.named.natural:  # two pressings of one oil differ more than two crystals
+        return True
+    return len(e.singles) > 1 and best.score - e.singles[1].score >= t.unknown["ahead_margin"]
