@@ -176,7 +176,8 @@ def _axis(
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Shift and stretch, each with its error, that all standards together agree with best.
 
-    Around the medians of what each said; the error is the jackknife over the standards, and at
+    Around the medians of what each said, with the decision's prior on the stretch, which standards
+    alone do not determine well. The error is the jackknife over the standards, and at
     least that of the steps.
     """
     shifts = np.median([e.shift_cm1 for e in fits]) + SHIFTS
@@ -193,7 +194,9 @@ def _axis(
             for scene, e in zip(scenes, fits, strict=True)
         ]
     )
-    total = table.sum(axis=0)
+    prior = THRESHOLDS.axis
+    toll = prior["stretch_penalty"] * (stretches / prior["stretch_sd"]) ** 2  # once for the unit
+    total = table.sum(axis=0) - toll
 
     def best(agreement: Floats) -> tuple[float, float]:
         i, j = np.unravel_index(int(np.argmax(agreement)), agreement.shape)

@@ -68,19 +68,22 @@ def split(read: Sequence[Read], standards: Sequence[Standard]) -> tuple[list[int
 def check(parent: Library, adapted: Library, standards: Sequence[Standard]) -> list[Tried]:
     """Identify the held-out standards with both libraries.
 
-    A standard fails if another substance is ahead or named, if its score is below what a match
-    needs while it was not before, or if it loses more than MAX_LOSS.
+    A standard fails if another substance is ahead or named, if it was named and no longer is, if
+    its score is below what a match needs while it was not before, or if it loses more than
+    MAX_LOSS.
     """
     return [_try(parent, adapted, standard) for standard in standards]
 
 
 def _try(parent: Library, adapted: Library, standard: Standard) -> Tried:
-    before, lead_before, _, _ = _score(parent, standard)
+    before, lead_before, earlier, then = _score(parent, standard)
     after, lead_after, verdict, named = _score(adapted, standard)
     least = min(THRESHOLDS.match["min_score"], before)
     failed = ""
     if verdict == "match" and named != standard.substance:
         failed = f"named {named}"
+    elif (earlier, then) == ("match", standard.substance) and verdict != "match":
+        failed = "no longer named"
     elif lead_after <= 0.0:
         failed = "another substance fits better"
     elif after < least:

@@ -99,6 +99,17 @@ def test_held_out_substances_gain(library: Library, standards: list[Standard]) -
             assert (verdict.kind, verdict.substances[0].id) == ("match", one.substance)
 
 
+def test_a_held_out_standard_that_is_no_longer_named_counts_against_it(
+    library: Library, standards: list[Standard]
+) -> None:
+    """A salt as the parent measures it: the axis of the daughter must not have moved back."""
+    adapted = rebuilt(library, library_transfer.estimate(library, standards[:5]))
+    entry = next(e for e in library.entries if e.substance == "calcium-carbonate")
+    own = Standard("old.csv", "calcium-carbonate", library_check.spectrum_of(library, entry))
+    (tried,) = library_transfer_check.check(library, adapted, [own])
+    assert tried.verdict == "inconclusive" and tried.failed == "no longer named"
+
+
 def test_the_response_is_no_part_of_the_references(
     library: Library, standards: list[Standard]
 ) -> None:
