@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldassay import align
-from fieldassay.kernel import fits, search
+from fieldassay.kernel import agree, fits, search
 from fieldassay.library import Library
 from fieldassay.preprocess import noise, normalize, recipe
 from fieldassay.spectrum import Spectrum
@@ -180,8 +180,9 @@ class Scene:
         self._power = recipe.COMPARE["power"]
         self._compressed = normalize.compress(prepared.linear, prepared.threshold, self._power)
         size = library.grid_cm1.size
-        self._from_centre: Floats = np.arange(size, dtype=np.float64) - 0.5 * (size - 1)
-        self._places = align.powers(self._from_centre * (2.0 / size))
+        centred: Floats = np.arange(size, dtype=np.float64) - 0.5 * (size - 1)
+        self._places = align.powers(centred * (2.0 / size))
+        self._references = agree.Matrix(library.linear, library.valid)
         self._moved_to: dict[tuple[float, float, float], tuple[Floats, Floats, Floats]] = {}
         self._rows: dict[tuple[int, float], Floats] = {}
 
@@ -213,13 +214,18 @@ class Scene:
             k,
         )
         wanted: dict[str, list[Explanation]] = {}
-        for hit in hits:
-            substance = self.library.entries[hit.row].substance
-            if substance in wanted or len(wanted) < FITTED:
-                shift_cm1 = float(self.prepared.shifts[hit.variant])
-                found = self.fit((hit.row,), shift_cm1, bent=False)
-                if found.rows:
-                    wanted.setdefault(substance, []).append(found)
+        while hits:  # once, unless some do not fit at all and make room for others
+            known, now, later = set(wanted), [], []
+            for hit in hits:
+                substance = self.library.entries[hit.row].substance
+                if substance in known or len(known) < FITTED:
+                    known.add(substance)
+                    now.append(hit)
+                else:
+                    later.append(hit)
+            for found in self._ranked(now):
+                wanted.setdefault(self.library.entries[found.rows[0]].substance, []).append(found)
+            hits = later if len(wanted) < FITTED else []
         best = sorted((min(found, key=_rank) for found in wanted.values()), key=_rank)
         head = sorted((self.aligned(e) for e in best[:ALIGNED]), key=_rank)
         if head:
@@ -227,6 +233,64 @@ class Scene:
             head = self._widths_fitted(head)
             self.broadening_cm1 = head[0].broadening_cm1
         return sorted([*head, *best[ALIGNED:]], key=_rank)
+
+    def _ranked(self, hits: Sequence[search.Hit]) -> list[Explanation]:
+        """Those hits that fit at all as explanations for ranking, in their order."""
+        shifts = [float(self.prepared.shifts[hit.variant]) for hit in hits]
+        if not all(shift.is_integer() for shift in shifts):
+            each = (
+                self.fit((hit.row,), shift, bent=False)
+                for hit, shift in zip(hits, shifts, strict=True)
+            )
+            return [e for e in each if e.rows]
+        rows = np.array([hit.row for hit in hits], dtype=np.int32)
+        found = agree.agree(
+            self._references,
+            (self.prepared.linear, self.prepared.threshold, self._compressed),
+            self.prepared.window,
+            (rows, np.array(shifts, dtype=np.int32)),
+            self._power,
+        )
+        each = (
+            self._explained(hit.row, shift, 0.0, 0.0, *numbers)
+            for hit, shift, numbers in zip(hits, shifts, found.tolist(), strict=True)
+        )
+        return [e for e in each if e.rows]
+
+    def _explained(
+        self,
+        row: int,
+        shift_cm1: float,
+        stretch: float,
+        width_cm1: float,
+        weight: float,
+        agreement: float,
+        power: float,
+        fourth: float,
+    ) -> Explanation:
+        """One reference from the kernel's numbers, see `fa_agreement`."""
+        bands = power**2 / fourth / COLUMNS_PER_BAND if fourth > 0.0 else 0.0
+        seen = weight > 0.0
+        return Explanation(
+            rows=(row,) if seen else (),
+            weights=(weight,) if seen else (),
+            shares=(1.0,) if seen else (),
+            shift_cm1=shift_cm1,
+            agreement=agreement,
+            score=agreement - self._toll(bands, shift_cm1, stretch, width_cm1),
+            bands=bands,
+            stretch=stretch,
+            broadening_cm1=width_cm1,
+        )
+
+    def _toll(self, bands: float, shift_cm1: float, stretch: float, width_cm1: float) -> float:
+        """What the priors take off an agreement."""
+        axis = self.prepared.axis
+        return (
+            self._penalty(bands) * shift_cm1**2
+            + axis["stretch_penalty"] * (stretch / axis["stretch_sd"]) ** 2
+            + axis["broadening_penalty"] * width_cm1**2
+        )
 
     def aligned(self, start: Explanation) -> Explanation:
         """The same reference with the shift and stretch that fit it best; never a worse one."""
@@ -243,7 +307,7 @@ class Scene:
             **self.prepared.axis,
             "penalty_per_cm1_squared": self._penalty(start.bands),
         }
-        found = align.axis(measured, model, self._from_centre, start.shift_cm1, prior)
+        found = align.axis(measured, model, start.shift_cm1, prior)
         if found.witnesses <= 0.0:
             return start
         trial = self.fit((row,), found.shift_cm1, found.stretch, start.broadening_cm1)
@@ -295,16 +359,22 @@ class Scene:
         """
         stretch = self.stretch if stretch is None else stretch
         width = self.broadening_cm1 if broadening_cm1 is None else broadening_cm1
-        columns = self._window(rows)
-        measured, threshold, a = (part[columns] for part in self._moved(shift_cm1, stretch, width))
+        moved = self._moved(shift_cm1, stretch, width)
         if len(rows) == 1:  # what most fits are, without the detours of sums
-            basis = self._basis(rows[0], width)[columns, None]
-            square = float(basis[:, 0] @ basis[:, 0])
-            along = float(basis[:, 0] @ measured)
-            weights = np.array([max(along / square, 0.0) if square > 0.0 else 0.0])
-        else:
-            basis = np.stack([self._basis(row, width)[columns] for row in rows], axis=1)
-            weights = nonnegative_weights(basis, measured)
+            numbers = agree.agree(
+                self._references,
+                moved,
+                self.prepared.window,
+                (np.array(rows, dtype=np.int32), np.zeros(1, dtype=np.int32)),
+                self._power,
+                self.prepared.axis["response_sd"] if bent else 0.0,
+                max(width, 0.0),
+            )
+            return self._explained(rows[0], shift_cm1, stretch, width, *numbers.tolist()[0])
+        columns = self._window(rows)
+        measured, threshold, a = (part[columns] for part in moved)
+        basis = np.stack([self._basis(row, width)[columns] for row in rows], axis=1)
+        weights = nonnegative_weights(basis, measured)
         kept = np.flatnonzero(weights > 0)
         b = normalize.compress(basis @ weights, threshold, self._power)
         if bent:
@@ -315,17 +385,13 @@ class Scene:
         order = np.argsort(-strength, kind="stable")
         total = float(strength.sum()) or 1.0
         bands = _effective_bands(b)
-        axis = self.prepared.axis
         return Explanation(
             rows=tuple(int(rows[kept[i]]) for i in order),
             weights=tuple(float(weights[kept[i]]) for i in order),
             shares=tuple(float(strength[i]) / total for i in order),
             shift_cm1=shift_cm1,
             agreement=agreement,
-            score=agreement
-            - self._penalty(bands) * shift_cm1**2
-            - axis["stretch_penalty"] * (stretch / axis["stretch_sd"]) ** 2
-            - axis["broadening_penalty"] * width**2,
+            score=agreement - self._toll(bands, shift_cm1, stretch, width),
             bands=bands,
             stretch=stretch,
             broadening_cm1=width,
@@ -388,8 +454,8 @@ class Scene:
             linear, threshold = self.prepared.linear, self.prepared.threshold
             if key[2] < 0.0:
                 linear, threshold = self._smoothed(-key[2])
-            measured = align.moved(linear, self._from_centre, shift_cm1, stretch)
-            threshold = align.moved(threshold, self._from_centre, shift_cm1, stretch)
+            measured = align.moved(linear, shift_cm1, stretch)
+            threshold = align.moved(threshold, shift_cm1, stretch)
             compressed = normalize.compress(measured, threshold, self._power)
             self._moved_to[key] = (measured, threshold, compressed)
         return self._moved_to[key]

@@ -159,14 +159,13 @@ def _together(judged: list[Judged], grid_cm1: Floats) -> list[Judged]:
         for at, one in enumerate(judged)
         if not one.refused
     }
-    columns: Floats = np.arange(grid_cm1.size, dtype=np.float64) - 0.5 * (grid_cm1.size - 1)
     judged = list(judged)
     while len(rows) > 1:
         for at, row in rows.items():
             others = [other for key, other in rows.items() if key != at]
             shared = [_cosine(row, other) for other in others]
             mean = np.asarray(np.mean(others, axis=0), dtype=np.float64)
-            drift = align.axis(row, mean, columns, 0.0, THRESHOLDS.axis).shift_cm1
+            drift = align.axis(row, mean, 0.0, THRESHOLDS.axis).shift_cm1
             one = judged[at]
             judged[at] = Judged(
                 one.measurement, one.snr, one.background_ratio, float(np.median(shared)), drift

@@ -312,9 +312,8 @@ def _sampled(scene: Scene, shift_cm1: float, stretch: float) -> Sampled:
     prepared = scene.prepared
     lo, hi = prepared.window
     size = prepared.linear.size
-    centred = np.arange(size, dtype=np.float64) - 0.5 * (size - 1)
-    measured = align.moved(prepared.linear, centred, shift_cm1, stretch)
-    noise = align.moved(prepared.noise, centred, shift_cm1, stretch)
+    measured = align.moved(prepared.linear, shift_cm1, stretch)
+    noise = align.moved(prepared.noise, shift_cm1, stretch)
     columns = np.arange(lo, hi, STEP)
     whole = np.zeros(size)
     whole[lo:hi] = measured[lo:hi]

@@ -31,7 +31,7 @@ def bands(shift: float = 0.0, stretch: float = 0.0, seed: int = 1, count: int = 
 @settings(max_examples=40, deadline=None)
 @given(shift=st.floats(-1.4, 1.4), stretch=st.floats(-0.0015, 0.0015), seed=st.integers(0, 1000))
 def test_a_known_axis_error_is_found(shift: float, stretch: float, seed: int) -> None:
-    found = align.axis(bands(shift, stretch, seed), bands(seed=seed), CENTRED, 0.0, PRIOR)
+    found = align.axis(bands(shift, stretch, seed), bands(seed=seed), 0.0, PRIOR)
     # The prior takes some of a large stretch; what counts is where bands end up.
     at = np.linspace(-800, 800, 9)
     left = (shift + stretch * at) - (found.shift_cm1 + found.stretch * at)
@@ -42,22 +42,22 @@ def test_a_known_axis_error_is_found(shift: float, stretch: float, seed: int) ->
 
 def test_the_guess_is_added_and_the_prior_bounds_it() -> None:
     measured = bands(1.0)
-    found = align.axis(measured, bands(), CENTRED, 5.0, PRIOR)
+    found = align.axis(measured, bands(), 5.0, PRIOR)
     assert found.shift_cm1 == pytest.approx(6.0, abs=0.3)
-    assert align.axis(measured, bands(), CENTRED, 9.5, PRIOR).shift_cm1 <= 10.1
+    assert align.axis(measured, bands(), 9.5, PRIOR).shift_cm1 <= 10.1
 
 
 def test_one_band_has_one_witness_and_nothing_has_none() -> None:
     one = bands(0.4, seed=3, count=1)
-    assert align.axis(one, bands(seed=3, count=1), CENTRED, 0.0, PRIOR).witnesses < 2.1
+    assert align.axis(one, bands(seed=3, count=1), 0.0, PRIOR).witnesses < 2.1
     nothing = np.zeros(COLUMNS)
-    assert align.axis(one, nothing, CENTRED, 2.0, PRIOR).witnesses == 0.0
-    assert align.axis(nothing, one, CENTRED, 2.0, PRIOR).witnesses == 0.0
+    assert align.axis(one, nothing, 2.0, PRIOR).witnesses == 0.0
+    assert align.axis(nothing, one, 2.0, PRIOR).witnesses == 0.0
 
 
 def test_moved_reads_where_the_band_was_measured() -> None:
     assert np.abs(
-        align.moved(bands(3.0, 0.001), CENTRED, 3.0, 0.001) - bands()
+        align.moved(bands(3.0, 0.001), 3.0, 0.001) - bands()
     ).mean() < 0.02  # fmt: skip
 
 
