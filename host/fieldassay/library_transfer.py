@@ -236,10 +236,9 @@ def _response(
     they hold, and those far off the fit count less (iterated, Tukey's biweight).
     """
     size = library.grid_cm1.size
-    middle: Floats = np.arange(size, dtype=np.float64) - 0.5 * (size - 1)
     places, logs, weights, owner = [], [], [], []
     for number, (scene, e) in enumerate(zip(scenes, fits, strict=True)):
-        measured = align.moved(scene.prepared.linear, middle, e.shift_cm1, e.stretch)
+        measured = align.moved(scene.prepared.linear, e.shift_cm1, e.stretch)
         measured = align.broadened(measured, max(-width, 0.0))
         model = align.broadened(library.linear[e.rows[0]].astype(np.float64), max(width, 0.0))
         lo, hi = scene.prepared.window
