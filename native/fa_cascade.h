@@ -1,5 +1,5 @@
-/* fa_cascade: the inside of a search: what fa_search.c (arguments, memory), fa_bounds.c (upper bounds) and
- * fa_cascade.c (who is scored exactly, and when) share.
+/* fa_cascade: the inside of a search: what fa_search.c (arguments, memory), fa_bounds.c (upper bounds),
+ * fa_exact.c (exact scores) and fa_cascade.c (who is scored exactly, and when) share.
  */
 #ifndef FA_CASCADE_H
 #define FA_CASCADE_H
@@ -18,12 +18,17 @@ enum {
 /* One query row, ready. */
 typedef struct {
     const float *original;
-    int8_t *codes;  /* prefix high, prefix low, full high, full low */
+    int8_t *codes;  /* of each level, then full: high and low plane */
     float *unit;    /* divided by its norm over the window, 0 outside */
-    fa_line prefix;
-    fa_line full;
+    fa_line level[FA_LEVELS];
+    fa_line coarse; /* of the full codes, the high plane alone */
+    fa_line fine;   /* the same, both planes */
+    double seen;    /* square of a lower bound of the prefix's norm, of the levels that are ready */
     double penalty;
     int32_t number;
+    int levels_ready;
+    double energy; /* over energy_lo .. energy_hi, once needed */
+    size_t energy_lo, energy_hi;
     int full_ready;
 } fa_question;
 
@@ -41,9 +46,8 @@ typedef struct {
     float *weight;  /* per padded row: what the bound of x.q is multiplied by */
     float *largest; /* per block of 16 rows: the largest of best, then of likely */
     int32_t *order; /* rows to score, a heap by best */
-    double *energies; /* of the questions over energy_lo .. energy_hi */
+    uint64_t *asked;  /* per padded row: bit v % 64 is set if question v may be the one that ranks it */
     double *promise;  /* of the questions: their bounds for one row */
-    size_t energy_lo, energy_hi;
     float *before, *after; /* per energy step: the largest share of any question outside */
     double scale;   /* a ranking is `scale` times what `best` bounds */
     fa_hit *hits;
@@ -64,14 +68,23 @@ static inline int fa_row_range(const fa_pursuit *s, size_t r, size_t *begin, siz
     return *end > *begin && *end - *begin >= s->min_columns;
 }
 
+/* Bounds below this cannot rank. */
+static inline float fa_threshold(const fa_pursuit *s)
+{
+    return s->found < s->k ? -INFINITY : fa_down(s->hits[s->k - 1].score / s->scale);
+}
+
 /* fa_bounds.c */
-void fa_prepare_prefix(const fa_pursuit *s, fa_question *q);
-void fa_bound_group(const fa_pursuit *s, size_t r, const fa_question *q, float *best, float *likely);
+void fa_prepare_level(const fa_pursuit *s, fa_question *q);
+int fa_bound_group(const fa_pursuit *s, size_t r, fa_question *q, float least, float *bounds);
 void fa_bound_rows(fa_pursuit *s, size_t begin, size_t end);
-void fa_full_bounds(const fa_pursuit *s, const int32_t *which, size_t n, fa_question *q, double *bounds);
+void fa_full_bounds(const fa_pursuit *s, const int32_t *which, size_t n, fa_question *q, int planes, double *bounds);
+
+/* fa_exact.c */
+void fa_score_row(fa_pursuit *s, size_t r);
+void fa_ask_for(const fa_pursuit *s, int32_t r);
 
 /* fa_cascade.c */
-void fa_score_row(fa_pursuit *s, size_t r);
 void fa_finish(fa_pursuit *s);
 
 #endif /* FA_CDEF_SKIP */

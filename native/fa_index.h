@@ -63,9 +63,20 @@ static inline int fa_index_fits(const fa_index *x)
            x->numbers != NULL && fa_fits(x->matrix_length, x->rows, x->columns, x->stride) &&
            x->valid_length / 2 >= x->rows && x->basis_length >= FA_PREFIX * s.columns &&
            x->prefix_length >= s.rows * FA_PREFIX && x->full_length >= x->rows * s.columns &&
-           x->bias_length >= 2 * s.rows && x->bounds_length >= FA_BOUNDS * s.rows &&
+           x->bias_length >= FA_BIASES * s.rows && x->bounds_length >= FA_BOUNDS * s.rows &&
            x->energy_length >= s.steps * s.rows && x->numbers_length >= FA_NUMBERS;
 }
+
+/* Row of fa_index.bounds that holds each number; those of level l are FA_LEVEL_NUMBERS * l further. */
+enum {
+    FA_SCALE,
+    FA_ERROR,
+    FA_REST,
+    FA_LEVEL_NUMBERS,
+    FA_FULL_SCALE = FA_LEVELS * FA_LEVEL_NUMBERS,
+    FA_FULL_ERROR,
+    FA_NORM
+};
 
 /* A float not below x >= 0: rounding to float errs by at most 2^-24 of x or 2^-150. */
 static inline float fa_up(double x)

@@ -5,25 +5,30 @@
 
 #define ROWS FA_ROWS_A_BLOCK
 
-static void prefix(const int8_t *codes, const int32_t *bias, size_t blocks, fa_codes q, int32_t *sums)
+static void prefix(const int8_t *codes, const int32_t *bias, size_t blocks, const int8_t *q, int32_t *sums)
 {
     (void)bias; /* only instructions that multiply unsigned by signed need it */
     for (size_t b = 0; b < blocks; b++) {
-        int32_t high[ROWS] = {0};
-        int32_t low[ROWS] = {0};
-        for (size_t j = 0; j < FA_PREFIX; j += 4) {
-            const int8_t *four = codes + b * ROWS * FA_PREFIX + j * ROWS;
+        int32_t sum[ROWS] = {0};
+        for (size_t j = 0; j < FA_LEVEL; j += 4) {
+            const int8_t *four = codes + b * ROWS * FA_LEVEL + j * ROWS;
             for (size_t r = 0; r < ROWS; r++) {
                 for (size_t c = 0; c < 4; c++) {
-                    high[r] += four[4 * r + c] * q.high[j + c];
-                    low[r] += four[4 * r + c] * q.low[j + c];
+                    sum[r] += four[4 * r + c] * q[j + c];
                 }
             }
         }
-        for (size_t r = 0; r < ROWS; r++) {
-            sums[b * ROWS + r] = 254 * high[r] + low[r];
-        }
+        memcpy(sums + b * ROWS, sum, sizeof sum);
     }
+}
+
+static double sum_codes(const int8_t *a, const int8_t *q, size_t n)
+{
+    int32_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += a[i] * q[i];
+    }
+    return (double)sum;
 }
 
 static void rows(const int8_t *full, size_t columns, const int32_t *bias, const int32_t *which, size_t n,
@@ -32,21 +37,21 @@ static void rows(const int8_t *full, size_t columns, const int32_t *bias, const 
     (void)bias;
     for (size_t r = 0; r < n; r++) {
         const int8_t *codes = full + (size_t)which[r] * columns;
-        int32_t high = 0;
-        int32_t low = 0;
-        for (size_t i = 0; i < columns; i++) {
-            high += codes[i] * q.high[i];
-            low += codes[i] * q.low[i];
+        sums[r] = sum_codes(codes, q.high, columns);
+        if (q.low != NULL) {
+            sums[r] = 254.0 * sums[r] + sum_codes(codes, q.low, columns);
         }
-        sums[r] = 254.0 * (double)high + (double)low;
     }
 }
 
-static void bound(const int32_t *sums, const float *scale, const float *error, const float *rest,
-                  const float *weight, fa_line q, size_t n, float *best,
-                            float *likely)
+static void bound(fa_part a, const float *weight, fa_line q, size_t n, float *best, float *likely)
 {
-    fa_bound_body(sums, scale, error, rest, weight, q, n, best, likely);
+    fa_bound_body(a, weight, q, n, best, likely);
+}
+
+static void bound2(fa_part a, fa_part b, const float *weight, fa_line first, fa_line q, size_t n, float *out)
+{
+    fa_bound2_body(a, b, weight, first, q, n, out);
 }
 
 static double dot(const float *x, const float *q, size_t n)
@@ -66,9 +71,9 @@ static void rotate(const float *basis, const float *q, size_t columns, float *ou
     fa_rotate_body(basis, q, columns, out);
 }
 
-static double encode(const float *values, size_t n, int8_t *high, int8_t *low, float *step)
+static void encode(const float *values, size_t n, int8_t *high, int8_t *low, float *step, double missed[2])
 {
-    return fa_encode_body(values, n, high, low, step);
+    fa_encode_body(values, n, high, low, step, missed);
 }
 
 static int always(void)
@@ -76,7 +81,8 @@ static int always(void)
     return 1;
 }
 
-const fa_loops fa_loops_portable = {"portable", always, prefix, rows, bound, dot, dot4, encode, rotate};
+const fa_loops fa_loops_portable = {"portable", always, prefix, rows, bound, bound2, dot, dot4,
+                                    encode, rotate};
 
 /* Best first. */
 static const fa_loops *const paths[] = {

@@ -14,39 +14,51 @@
 #define FA_FLOAT_LANES 64
 #define FA_ROWS_A_BLOCK 16
 
-/* A vector as two planes of codes: about step * (254 * high + low), codes within -127..127. */
+/* A vector as two planes of codes: about step * (254 * high + low), codes within -127..127. Without `low`
+ * (NULL) as one: about (254 * step) * high. */
 typedef struct {
     const int8_t *high;
     const int8_t *low;
 } fa_codes;
 
-/* What the bound of a row needs of the query: see bound() in fa_search.c. */
+/* What the bound of a row needs of the query: see fa_bound_body. */
 typedef struct {
-    float step;    /* of the codes */
+    float step;    /* what a sum of products with its codes is multiplied by */
     float size;    /* norm of what the codes stand for */
     float rest;    /* norm of what the prefix does not see */
     float slack;   /* all else */
     float penalty; /* taken off, rounded down */
 } fa_line;
 
+/* What it needs of one level of the rows' prefixes. */
+typedef struct {
+    const int32_t *sums; /* of products with the query's codes */
+    const float *scale;
+    const float *error;
+    const float *rest;
+} fa_part;
+
 typedef struct {
     const char *name;
     int (*available)(void);
-    /* sums[i] = 254 * high.a + low.a for 16 * blocks rows of interleaved prefix codes */
-    void (*prefix)(const int8_t *rows, const int32_t *bias, size_t blocks, fa_codes q, int32_t *sums);
-    /* the same for the n rows which[i] of `columns` codes each (a multiple of 64), as doubles */
+    /* sums[i] = q.a for 16 * blocks rows of the interleaved codes of one level */
+    void (*prefix)(const int8_t *rows, const int32_t *bias, size_t blocks, const int8_t *q, int32_t *sums);
+    /* sums[i] = 254 * high.a + low.a (high.a without low) for the n rows which[i] of `columns` codes each (a
+     * multiple of 64), as doubles */
     void (*rows)(const int8_t *full, size_t columns, const int32_t *bias, const int32_t *which, size_t n,
                  fa_codes q, double *sums);
     /* best[i] = max(best[i], weight[i] * max(bound, tiny) - penalty), and likely[i] the same for the estimate
      * that the bound stands on */
-    void (*bound)(const int32_t *sums, const float *scale, const float *error, const float *rest,
-                  const float *weight, fa_line q, size_t n, float *best, float *likely);
+    void (*bound)(fa_part a, const float *weight, fa_line q, size_t n, float *best, float *likely);
+    /* out[i] = the bound by two levels; `first` has step and size of the first one, `q` all else */
+    void (*bound2)(fa_part a, fa_part b, const float *weight, fa_line first, fa_line q, size_t n, float *out);
     /* FA_LANES sums of x[i] * q[i]; four of them share x, the q being `stride` apart */
     double (*dot)(const float *x, const float *q, size_t n);
     void (*dot4)(const float *x, const float *q, size_t stride, size_t n, double out[4]);
-    /* Two planes of codes for n numbers (a multiple of 8); returns the sum of squares of what they miss. */
-    double (*encode)(const float *values, size_t n, int8_t *high, int8_t *low, float *step);
-    /* out[j] = sum of basis[j * columns + i] * q[i] in floats; columns a multiple of 64 */
+    /* Two planes of codes for n numbers (a multiple of 8); missed: sums of squares of what both together miss,
+     * and of what the high one misses with the step 254.0f * *step. */
+    void (*encode)(const float *values, size_t n, int8_t *high, int8_t *low, float *step, double missed[2]);
+    /* out[j] = sum of basis[j * columns + i] * q[i] in floats, j < FA_LEVEL; columns a multiple of 64 */
     void (*rotate)(const float *basis, const float *q, size_t columns, float *out);
 } fa_loops;
 
@@ -84,15 +96,14 @@ FA_INLINE double fa_dot_body(const float *x, const float *q, size_t n)
     return fa_sum_lanes(lanes);
 }
 
-FA_INLINE void fa_bound_body(const int32_t *sums, const float *scale, const float *error,
-                             const float *rest, const float *weight, fa_line q, size_t n, float *best,
-                             float *likely)
+#define FA_TINY 0x1p-60f /* weights times it stay normal numbers */
+
+FA_INLINE void fa_bound_body(fa_part a, const float *weight, fa_line q, size_t n, float *best, float *likely)
 {
-    const float tiny = 8.67361737988403547e-19f; /* 2^-60: weights times it stay normal numbers */
     for (size_t i = 0; i < n; i++) {
-        const float estimate = (float)sums[i] * (scale[i] * q.step);
-        float bound = estimate + error[i] * q.size + rest[i] * q.rest + q.slack;
-        bound = bound > tiny ? bound : tiny;
+        const float estimate = (float)a.sums[i] * (a.scale[i] * q.step);
+        float bound = estimate + a.error[i] * q.size + a.rest[i] * q.rest + q.slack;
+        bound = bound > FA_TINY ? bound : FA_TINY;
         bound = weight[i] * bound - q.penalty;
         best[i] = bound > best[i] ? bound : best[i];
         const float guess = weight[i] * estimate - q.penalty;
@@ -100,9 +111,21 @@ FA_INLINE void fa_bound_body(const int32_t *sums, const float *scale, const floa
     }
 }
 
+FA_INLINE void fa_bound2_body(fa_part a, fa_part b, const float *weight, fa_line first, fa_line q, size_t n,
+                              float *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float estimate =
+            (float)a.sums[i] * (a.scale[i] * first.step) + (float)b.sums[i] * (b.scale[i] * q.step);
+        float bound = estimate + a.error[i] * first.size + b.error[i] * q.size + b.rest[i] * q.rest + q.slack;
+        bound = bound > FA_TINY ? bound : FA_TINY;
+        out[i] = weight[i] * bound - q.penalty;
+    }
+}
+
 FA_INLINE void fa_rotate_body(const float *basis, const float *q, size_t columns, float *out)
 {
-    for (size_t j = 0; j < FA_PREFIX; j++) {
+    for (size_t j = 0; j < FA_LEVEL; j++) {
         const float *v = basis + j * columns;
         float lanes[FA_FLOAT_LANES] = {0.0f};
         for (size_t i = 0; i < columns; i += FA_FLOAT_LANES) {
@@ -144,11 +167,14 @@ FA_INLINE double fa_nearest_code(double x)
     return (double)(int32_t)(within + (within < 0.0 ? -0.5 : 0.5));
 }
 
-FA_INLINE double fa_encode_body(const float *values, size_t n, int8_t *high, int8_t *low, float *step)
+FA_INLINE void fa_encode_body(const float *values, size_t n, int8_t *high, int8_t *low, float *step,
+                              double missed[2])
 {
     const float s = fa_step_body(values, n);
     const double inverse = s > 0.0f ? 1.0 / (double)s : 0.0;
+    const double coarse = (double)(254.0f * s);
     double lanes[FA_LANES] = {0.0};
+    double coarse_lanes[FA_LANES] = {0.0};
     *step = s;
     for (size_t i = 0; i < n; i += FA_LANES) {
         for (size_t lane = 0; lane < FA_LANES; lane++) {
@@ -160,9 +186,12 @@ FA_INLINE double fa_encode_body(const float *values, size_t n, int8_t *high, int
             high[i + lane] = (int8_t)h;
             low[i + lane] = (int8_t)l;
             lanes[lane] += off * off;
+            const double far = x - coarse * h;
+            coarse_lanes[lane] += far * far;
         }
     }
-    return fa_sum_lanes(lanes);
+    missed[0] = fa_sum_lanes(lanes);
+    missed[1] = fa_sum_lanes(coarse_lanes);
 }
 
 #endif /* FA_CDEF_SKIP */

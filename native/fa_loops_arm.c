@@ -29,27 +29,23 @@ static inline int8x16_t four_codes(const int8_t *at)
     return vreinterpretq_s8_s32(vdupq_n_s32(word));
 }
 
-static void prefix_neon(const int8_t *codes, const int32_t *bias, size_t blocks, fa_codes q, int32_t *sums)
+static void prefix_neon(const int8_t *codes, const int32_t *bias, size_t blocks, const int8_t *q, int32_t *sums)
 {
     (void)bias;
     for (size_t b = 0; b < blocks; b++) {
-        int32x4_t high[4], low[4];
+        int32x4_t sum[4];
         for (size_t i = 0; i < 4; i++) {
-            high[i] = vdupq_n_s32(0);
-            low[i] = vdupq_n_s32(0);
+            sum[i] = vdupq_n_s32(0);
         }
-        for (size_t j = 0; j < FA_PREFIX; j += 4) {
-            const int8_t *four = codes + b * ROWS * FA_PREFIX + j * ROWS;
-            const int8x16_t qh = four_codes(q.high + j);
-            const int8x16_t ql = four_codes(q.low + j);
+        for (size_t j = 0; j < FA_LEVEL; j += 4) {
+            const int8_t *four = codes + b * ROWS * FA_LEVEL + j * ROWS;
+            const int8x16_t same = four_codes(q + j);
             for (size_t i = 0; i < 4; i++) {
-                const int8x16_t a = vld1q_s8(four + 16 * i);
-                high[i] = add_products(high[i], a, qh);
-                low[i] = add_products(low[i], a, ql);
+                sum[i] = add_products(sum[i], vld1q_s8(four + 16 * i), same);
             }
         }
         for (size_t i = 0; i < 4; i++) {
-            vst1q_s32(sums + b * ROWS + 4 * i, vmlaq_n_s32(low[i], high[i], 254));
+            vst1q_s32(sums + b * ROWS + 4 * i, sum[i]);
         }
     }
 }
@@ -60,27 +56,36 @@ static inline int32x4_t add_sixteen(int32x4_t sum, int8x16_t a, int8x16_t q)
     return vpadalq_s16(sum, vmull_high_s8(a, q));
 }
 
+static double sum_neon(const int8_t *a, const int8_t *q, size_t n)
+{
+    int32x4_t sum = vdupq_n_s32(0);
+    for (size_t i = 0; i < n; i += 16) {
+        sum = add_sixteen(sum, vld1q_s8(a + i), vld1q_s8(q + i));
+    }
+    return (double)vaddvq_s32(sum);
+}
+
 static void rows_neon(const int8_t *full, size_t columns, const int32_t *bias, const int32_t *which, size_t n,
                       fa_codes q, double *sums)
 {
     (void)bias;
     for (size_t r = 0; r < n; r++) {
         const int8_t *codes = full + (size_t)which[r] * columns;
-        int32x4_t high = vdupq_n_s32(0);
-        int32x4_t low = vdupq_n_s32(0);
-        for (size_t i = 0; i < columns; i += 16) {
-            const int8x16_t a = vld1q_s8(codes + i);
-            high = add_sixteen(high, a, vld1q_s8(q.high + i));
-            low = add_sixteen(low, a, vld1q_s8(q.low + i));
+        sums[r] = sum_neon(codes, q.high, columns);
+        if (q.low != NULL) {
+            sums[r] = 254.0 * sums[r] + sum_neon(codes, q.low, columns);
         }
-        sums[r] = 254.0 * (double)vaddvq_s32(high) + (double)vaddvq_s32(low);
     }
 }
 
-static void bound_neon(const int32_t *sums, const float *scale, const float *error, const float *rest,
-                       const float *weight, fa_line q, size_t n, float *best, float *likely)
+static void bound_neon(fa_part a, const float *weight, fa_line q, size_t n, float *best, float *likely)
 {
-    fa_bound_body(sums, scale, error, rest, weight, q, n, best, likely);
+    fa_bound_body(a, weight, q, n, best, likely);
+}
+
+static void bound2_neon(fa_part a, fa_part b, const float *weight, fa_line first, fa_line q, size_t n, float *out)
+{
+    fa_bound2_body(a, b, weight, first, q, n, out);
 }
 
 /* The FA_LANES sums are four registers of two doubles. */
@@ -121,9 +126,9 @@ static void dot4_neon(const float *x, const float *q, size_t stride, size_t n, d
     }
 }
 
-static double encode_neon(const float *values, size_t n, int8_t *high, int8_t *low, float *step)
+static void encode_neon(const float *values, size_t n, int8_t *high, int8_t *low, float *step, double missed[2])
 {
-    return fa_encode_body(values, n, high, low, step);
+    fa_encode_body(values, n, high, low, step, missed);
 }
 
 static void rotate_neon(const float *basis, const float *q, size_t columns, float *out)
@@ -131,7 +136,7 @@ static void rotate_neon(const float *basis, const float *q, size_t columns, floa
     fa_rotate_body(basis, q, columns, out);
 }
 
-const fa_loops fa_loops_neon = {"neon",   always,    prefix_neon, rows_neon,  bound_neon,
+const fa_loops fa_loops_neon = {"neon",   always,    prefix_neon, rows_neon,  bound_neon, bound2_neon,
                                 dot_neon, dot4_neon, encode_neon, rotate_neon};
 
 #  if defined(__linux__)
@@ -147,29 +152,36 @@ static int has_sdot(void)
     return (getauxval(AT_HWCAP) & (1ul << 20)) != 0; /* HWCAP_ASIMDDP */
 }
 
-SDOT static void prefix_sdot(const int8_t *codes, const int32_t *bias, size_t blocks, fa_codes q, int32_t *sums)
+SDOT static void prefix_sdot(const int8_t *codes, const int32_t *bias, size_t blocks, const int8_t *q,
+                             int32_t *sums)
 {
     (void)bias;
     for (size_t b = 0; b < blocks; b++) {
-        int32x4_t high[4], low[4];
+        int32x4_t sum[4];
         for (size_t i = 0; i < 4; i++) {
-            high[i] = vdupq_n_s32(0);
-            low[i] = vdupq_n_s32(0);
+            sum[i] = vdupq_n_s32(0);
         }
-        for (size_t j = 0; j < FA_PREFIX; j += 4) {
-            const int8_t *four = codes + b * ROWS * FA_PREFIX + j * ROWS;
-            const int8x16_t qh = four_codes(q.high + j);
-            const int8x16_t ql = four_codes(q.low + j);
+        for (size_t j = 0; j < FA_LEVEL; j += 4) {
+            const int8_t *four = codes + b * ROWS * FA_LEVEL + j * ROWS;
+            const int8x16_t same = four_codes(q + j);
             for (size_t i = 0; i < 4; i++) {
-                const int8x16_t a = vld1q_s8(four + 16 * i);
-                high[i] = vdotq_s32(high[i], a, qh);
-                low[i] = vdotq_s32(low[i], a, ql);
+                sum[i] = vdotq_s32(sum[i], vld1q_s8(four + 16 * i), same);
             }
         }
         for (size_t i = 0; i < 4; i++) {
-            vst1q_s32(sums + b * ROWS + 4 * i, vmlaq_n_s32(low[i], high[i], 254));
+            vst1q_s32(sums + b * ROWS + 4 * i, sum[i]);
         }
     }
+}
+
+SDOT static double sum_sdot(const int8_t *a, const int8_t *q, size_t n)
+{
+    int32x4_t sum[2] = {vdupq_n_s32(0), vdupq_n_s32(0)};
+    for (size_t i = 0; i < n; i += 32) {
+        sum[0] = vdotq_s32(sum[0], vld1q_s8(a + i), vld1q_s8(q + i));
+        sum[1] = vdotq_s32(sum[1], vld1q_s8(a + i + 16), vld1q_s8(q + i + 16));
+    }
+    return (double)vaddvq_s32(vaddq_s32(sum[0], sum[1]));
 }
 
 SDOT static void rows_sdot(const int8_t *full, size_t columns, const int32_t *bias, const int32_t *which,
@@ -178,21 +190,14 @@ SDOT static void rows_sdot(const int8_t *full, size_t columns, const int32_t *bi
     (void)bias;
     for (size_t r = 0; r < n; r++) {
         const int8_t *codes = full + (size_t)which[r] * columns;
-        int32x4_t high[2] = {vdupq_n_s32(0), vdupq_n_s32(0)};
-        int32x4_t low[2] = {vdupq_n_s32(0), vdupq_n_s32(0)};
-        for (size_t i = 0; i < columns; i += 32) {
-            for (size_t half = 0; half < 2; half++) {
-                const int8x16_t a = vld1q_s8(codes + i + 16 * half);
-                high[half] = vdotq_s32(high[half], a, vld1q_s8(q.high + i + 16 * half));
-                low[half] = vdotq_s32(low[half], a, vld1q_s8(q.low + i + 16 * half));
-            }
+        sums[r] = sum_sdot(codes, q.high, columns);
+        if (q.low != NULL) {
+            sums[r] = 254.0 * sums[r] + sum_sdot(codes, q.low, columns);
         }
-        sums[r] = 254.0 * (double)vaddvq_s32(vaddq_s32(high[0], high[1])) +
-                  (double)vaddvq_s32(vaddq_s32(low[0], low[1]));
     }
 }
 
-const fa_loops fa_loops_sdot = {"sdot",   has_sdot,  prefix_sdot, rows_sdot,  bound_neon,
+const fa_loops fa_loops_sdot = {"sdot",   has_sdot,  prefix_sdot, rows_sdot,  bound_neon, bound2_neon,
                                 dot_neon, dot4_neon, encode_neon, rotate_neon};
 
 #  endif

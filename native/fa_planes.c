@@ -187,32 +187,37 @@ static double largest_of(const float *values, size_t n)
 static void write_row(const fa_index *x, size_t r, double norm, const float *unit, fa_shape s)
 {
     float *bounds = x->bounds + r;
-    int8_t prefix[FA_PREFIX];
+    int8_t prefix[FA_LEVEL];
     float z[FA_PREFIX];
-    double square = 0.0;
     for (size_t j = 0; j < FA_PREFIX; j += 4) {
         double four[4];
         fa_current_loops()->dot4(unit, x->basis + j * s.columns, s.columns, s.columns, four);
         for (size_t i = 0; i < 4; i++) {
             z[j + i] = (float)four[i];
-            square += (double)z[j + i] * (double)z[j + i];
         }
     }
     double error = 0.0;
+    double square = 0.0;
     int32_t sum = 0;
-    encode(z, FA_PREFIX, largest_of(z, FA_PREFIX), prefix, &bounds[0], &error, &sum);
-    for (size_t j = 0; j < FA_PREFIX; j++) {
-        x->prefix[r / 16 * 16 * FA_PREFIX + j / 4 * 64 + r % 16 * 4 + j % 4] = prefix[j];
+    for (size_t level = 0; level < FA_LEVELS; level++) {
+        const float *part = z + level * FA_LEVEL;
+        float *numbers = bounds + level * FA_LEVEL_NUMBERS * s.rows;
+        int8_t *codes = x->prefix + level * FA_LEVEL * s.rows + r / 16 * 16 * FA_LEVEL;
+        encode(part, FA_LEVEL, largest_of(part, FA_LEVEL), prefix, &numbers[FA_SCALE * s.rows], &error, &sum);
+        for (size_t j = 0; j < FA_LEVEL; j++) {
+            codes[j / 4 * 64 + r % 16 * 4 + j % 4] = prefix[j];
+            square += (double)part[j] * (double)part[j];
+        }
+        x->bias[level * s.rows + r] = -128 * sum;
+        numbers[FA_ERROR * s.rows] = fa_up(error);
+        const double rest = 1.0 - square * (1.0 - x->numbers[0]) + 4.0 * x->numbers[1];
+        numbers[FA_REST * s.rows] = fa_up(sqrt(rest > 0.0 ? rest : 0.0));
     }
-    x->bias[r] = -128 * sum;
-    bounds[s.rows] = fa_up(error);
-    const double rest = 1.0 - square * (1.0 - x->numbers[0]) + 4.0 * x->numbers[1];
-    bounds[2 * s.rows] = fa_up(sqrt(rest > 0.0 ? rest : 0.0));
-    encode(unit, s.columns, largest_of(unit, s.columns), x->full + r * s.columns, &bounds[3 * s.rows],
+    encode(unit, s.columns, largest_of(unit, s.columns), x->full + r * s.columns, &bounds[FA_FULL_SCALE * s.rows],
            &error, &sum);
-    x->bias[s.rows + r] = -128 * sum;
-    bounds[4 * s.rows] = fa_up(error);
-    bounds[5 * s.rows] = fmaxf(fa_up(norm * (1.0 + 0x1p-20)), 0x1p-60f);
+    x->bias[FA_LEVELS * s.rows + r] = -128 * sum;
+    bounds[FA_FULL_ERROR * s.rows] = fa_up(error);
+    bounds[FA_NORM * s.rows] = fmaxf(fa_up(norm * (1.0 + 0x1p-20)), 0x1p-60f);
     double energy = 0.0;
     for (size_t step = 0; step < s.steps; step++) {
         x->energy[step * s.rows + r] = (float)energy;
@@ -235,21 +240,22 @@ int fa_planes_build(const fa_index *x, void *scratch, size_t scratch_bytes)
     w.samples = w.sum + FA_PREFIX * s.columns;
     memset(x->prefix, 0, s.rows * FA_PREFIX);
     memset(x->full, 0, x->rows * s.columns);
-    memset(x->bias, 0, 2 * s.rows * sizeof *x->bias);
+    memset(x->bias, 0, FA_BIASES * s.rows * sizeof *x->bias);
     memset(x->bounds, 0, FA_BOUNDS * s.rows * sizeof *x->bounds);
     memset(x->energy, 0, s.steps * s.rows * sizeof *x->energy);
     find_basis(x, &w, s.columns);
     for (size_t r = x->rows; r < s.rows; r++) {
-        x->bounds[5 * s.rows + r] = -INFINITY;
+        x->bounds[FA_NORM * s.rows + r] = -INFINITY;
     }
     for (size_t r = 0; r < x->rows; r++) {
         const double norm = unit_row(x, r, s.columns, w.samples);
         if (norm > 0.0 && isfinite(norm)) {
             write_row(x, r, norm, w.samples, s);
         } else { /* never pruned: the exact scan knows what to do with it */
-            x->bounds[s.rows + r] = 1e30f;
-            x->bounds[4 * s.rows + r] = 1e30f;
-            x->bounds[5 * s.rows + r] = has_columns(x, r) ? INFINITY : -INFINITY;
+            x->bounds[FA_ERROR * s.rows + r] = 1e30f;
+            x->bounds[(FA_LEVEL_NUMBERS + FA_ERROR) * s.rows + r] = 1e30f;
+            x->bounds[FA_FULL_ERROR * s.rows + r] = 1e30f;
+            x->bounds[FA_NORM * s.rows + r] = has_columns(x, r) ? INFINITY : -INFINITY;
         }
     }
     return FA_OK;

@@ -23,9 +23,9 @@ static void lay_out(fa_pursuit *s, arena *a, size_t questions, size_t sets)
 {
     const fa_shape shape = s->shape;
     s->questions = take(a, questions * sizeof(fa_question));
-    s->energies = take(a, questions * sizeof(double));
     s->promise = take(a, questions * sizeof(double));
     s->weight = take(a, shape.rows * sizeof(float));
+    s->asked = take(a, shape.rows * sizeof(uint64_t));
     s->order = take(a, shape.rows * sizeof(int32_t));
     s->before = take(a, shape.steps * sizeof(float));
     s->after = take(a, shape.steps * sizeof(float));
@@ -33,7 +33,7 @@ static void lay_out(fa_pursuit *s, arena *a, size_t questions, size_t sets)
     s->likely = take(a, sets * shape.rows * sizeof(float));
     s->largest = take(a, sets * 2 * (shape.rows / FA_ROWS_A_BLOCK) * sizeof(float));
     for (size_t v = 0; v < questions; v++) {
-        void *codes = take(a, 2 * FA_PREFIX + 2 * shape.columns);
+        void *codes = take(a, FA_PREFIX + 2 * shape.columns);
         void *unit = take(a, shape.columns * sizeof(float));
         if (a->base != NULL) {
             s->questions[v].codes = codes;
@@ -67,7 +67,6 @@ static int begin_search(fa_pursuit *s, const fa_index *x, size_t variants, void 
     s->shape = fa_shape_of(x->rows, x->columns);
     s->hi = x->columns;
     s->scale = 1.0;
-    s->energy_lo = SIZE_MAX;
     arena a = {(char *)scratch + (64 - (uintptr_t)scratch % 64) % 64, 0};
     lay_out(s, &a, variants > FA_TILE ? variants : FA_TILE, FA_TILE);
     return 1;
@@ -75,13 +74,16 @@ static int begin_search(fa_pursuit *s, const fa_index *x, size_t variants, void 
 
 /* Sets the question to the query row divided by its norm over the window. Returns the norm; if that is 0 or
  * not finite, the question cannot be asked of the planes. */
-static double set_question(const fa_pursuit *s, fa_question *q, const float *original, size_t number)
+static double set_question(const fa_pursuit *s, fa_question *q, const float *original, size_t number,
+                           double penalty)
 {
     q->original = original;
     q->number = (int32_t)number;
     q->full_ready = 0;
-    q->penalty = 0.0;
-    q->prefix.penalty = 0.0f;
+    q->levels_ready = 0;
+    q->energy_lo = SIZE_MAX;
+    q->seen = 0.0;
+    q->penalty = penalty;
     memset(q->unit, 0, s->shape.columns * sizeof *q->unit);
     const double norm = sqrt(s->loops->dot(original + s->lo, original + s->lo, s->hi - s->lo));
     if (norm > 0.0 && isfinite(norm)) {
@@ -89,7 +91,7 @@ static double set_question(const fa_pursuit *s, fa_question *q, const float *ori
         for (size_t i = s->lo; i < s->hi; i++) {
             q->unit[i] = (float)((double)original[i] * inverse);
         }
-        fa_prepare_prefix(s, q);
+        fa_prepare_level(s, q);
     }
     return norm;
 }
@@ -185,12 +187,10 @@ int fa_search(const fa_index *x, const float *queries, size_t queries_length, si
     int plain = x->rows < FA_GROUP || k > x->rows / 2;
     for (size_t v = 0; v < variants && !plain; v++) {
         fa_question *q = &s.questions[s.count];
-        const double norm = set_question(&s, q, queries + v * query_stride, v);
         const double off = penalty == NULL ? 0.0 : penalty[v];
+        const double norm = set_question(&s, q, queries + v * query_stride, v, off);
         plain = !isfinite(norm) || !(fabs(off) <= 1e6);
         if (norm > 0.0) { /* one without energy in the window ranks nothing */
-            q->penalty = off;
-            q->prefix.penalty = fa_down(off);
             s.count++;
         }
     }
@@ -273,13 +273,13 @@ int fa_search_products(const fa_index *x, const float *queries, size_t queries_l
     }
     s.k = k;
     fa_work done = {0, 0, 0};
-    s.weight = x->bounds + 5 * s.shape.rows;
+    s.weight = x->bounds + FA_NORM * s.shape.rows;
     for (size_t first = 0; first < count; first += FA_TILE) {
         const size_t n = count - first < FA_TILE ? count - first : FA_TILE;
         double norms[FA_TILE];
         for (size_t i = 0; i < n; i++) {
             const float *query = queries + (first + i) * query_stride;
-            norms[i] = set_question(&s, &s.questions[i], query, first + i);
+            norms[i] = set_question(&s, &s.questions[i], query, first + i, 0.0);
         }
         search_tile(&s, n, norms, hits + first * k, counts + first, &done);
     }

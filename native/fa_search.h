@@ -11,10 +11,13 @@
 
 #include "fa_match.h"
 
-#define FA_PREFIX 64        /* coordinates of the rotated prefix */
+#define FA_LEVEL 64         /* rotated coordinates bounded at once */
+#define FA_LEVELS 2
+#define FA_PREFIX 128       /* FA_LEVELS * FA_LEVEL: the rotated prefix */
 #define FA_GROUP 64         /* rows are padded to a multiple of this in the planes */
 #define FA_ENERGY_STEP 16   /* columns between two sums of squares */
-#define FA_BOUNDS 6         /* numbers a row: see fa_index.bounds */
+#define FA_BOUNDS 9         /* numbers a row: see fa_index.bounds */
+#define FA_BIASES 3         /* the same: see fa_index.bias */
 #define FA_NUMBERS 4        /* see fa_index.numbers */
 #define FA_MAX_COLUMNS 65536 /* integer sums of more could overflow */
 
@@ -22,12 +25,14 @@
  * a multiple of FA_GROUP, padded columns C = columns up to a multiple of 64.
  *
  * matrix, valid as for fa_top_k; what lies outside a row's valid columns counts as 0
- * basis    FA_PREFIX x C: nearly orthonormal rows V
- * prefix   P x FA_PREFIX: the codes of V x, x the row divided by its norm, as [P/16][FA_PREFIX/4][16][4]
+ * basis    FA_PREFIX x C: nearly orthonormal rows V, the strongest first
+ * prefix   P x FA_PREFIX: the codes of V x, x the row divided by its norm, for each level of FA_LEVEL
+ *          coordinates as [P/16][FA_LEVEL/4][16][4]
  * full     rows x C: the codes of x
- * bias     2 x P: -128 times the sum of a row's codes, prefix then full
- * bounds   FA_BOUNDS x P: prefix scale, error and rest; full scale and error; norm of the row, rounded
- *          up (minus infinity for rows without valid columns and padding: they never rank)
+ * bias     FA_BIASES x P: -128 times the sum of a row's codes, of each level, then full
+ * bounds   FA_BOUNDS x P: scale, error and rest of each level (rest: what this and the levels before do
+ *          not see); full scale and error; norm of the row, rounded up (minus infinity for rows without
+ *          valid columns and padding: they never rank)
  * energy   (C / FA_ENERGY_STEP + 1) x P: share of the row's sum of squares before that column
  * numbers  FA_NUMBERS: defect of the basis ||V V' - 1||, error of projecting a row, 0, 0
  */

@@ -29,7 +29,7 @@ static planes make_planes(const float *matrix, size_t length, size_t rows, size_
     x->basis_length = FA_PREFIX * p.shape.columns;
     x->prefix_length = p.shape.rows * FA_PREFIX;
     x->full_length = rows * p.shape.columns;
-    x->bias_length = 2 * p.shape.rows;
+    x->bias_length = FA_BIASES * p.shape.rows;
     x->bounds_length = FA_BOUNDS * p.shape.rows;
     x->energy_length = p.shape.steps * p.shape.rows;
     x->numbers_length = FA_NUMBERS;

@@ -81,7 +81,7 @@ static world make(size_t rows, size_t columns, size_t k)
     x->basis_length = FA_PREFIX * s.columns;
     x->prefix_length = s.rows * FA_PREFIX;
     x->full_length = rows * s.columns;
-    x->bias_length = 2 * s.rows;
+    x->bias_length = FA_BIASES * s.rows;
     x->bounds_length = FA_BOUNDS * s.rows;
     x->energy_length = s.steps * s.rows;
     x->numbers_length = FA_NUMBERS;

@@ -282,7 +282,7 @@ def test_planes_are_what_the_header_says(shape: tuple[int, int], path: str) -> N
     x = np.zeros((n, planes["full"].shape[1]))
     x[alive, :columns] = inside[alive] / norm[alive, None]
     basis = planes["basis"].astype(np.float64)
-    scale, error, rest, full_scale, full_error, stored_norm = planes["bounds"][:, :n][:, alive]
+    *levels, full_scale, full_error, stored_norm = planes["bounds"][:, :n][:, alive]
     x, n_alive = x[alive], int(alive.sum())
     gram = basis @ basis.T
     spanned = np.diag(gram) > 0.5
@@ -292,19 +292,27 @@ def test_planes_are_what_the_header_says(shape: tuple[int, int], path: str) -> N
     )
     assert not basis[~spanned].any()
     z = x @ basis.T
-    codes = planes["prefix"].transpose(0, 2, 1, 3).reshape(-1, 64)[:n][alive].astype(np.float64)
     full = planes["full"][alive].astype(np.float64)
     tiny = 1e-7  # of the unit row's own rounding to float, which the slack accounts for
-    assert (np.linalg.norm(z - scale[:, None] * codes, axis=1) <= error + tiny).all()
-    assert (np.linalg.norm(x - z @ basis, axis=1) <= rest).all()
+    sums = []
+    for level, part in enumerate(planes["prefix"]):
+        codes = part.transpose(0, 2, 1, 3).reshape(-1, faplanes.LEVEL)[:n][alive].astype(float)
+        scale, error, rest = levels[3 * level : 3 * level + 3]
+        so_far = slice(0, (level + 1) * faplanes.LEVEL)
+        own = z[:, level * faplanes.LEVEL : so_far.stop]
+        assert (np.linalg.norm(own - scale[:, None] * codes, axis=1) <= error + tiny).all()
+        assert (np.linalg.norm(x - z[:, so_far] @ basis[so_far], axis=1) <= rest).all()
+        assert (error <= 0.04).all() and abs(codes).max(initial=0) <= 127
+        sums.append(codes.sum(axis=1))
+    sums.append(full.sum(axis=1))
     assert (np.linalg.norm(x - full_scale[:, None] * full, axis=1) <= full_error + tiny).all()
-    assert (error <= 0.04).all() and (full_error <= full_scale * 0.51 * columns**0.5 + tiny).all()
+    assert (full_error <= full_scale * 0.51 * columns**0.5 + tiny).all()
     assert (stored_norm >= norm[alive]).all() and (stored_norm <= norm[alive] * 1.000002).all()
     bias = planes["bias"][:, :n][:, alive]
-    assert (bias == -128 * np.stack([codes.sum(axis=1), full.sum(axis=1)])).all()
+    assert (bias == -128 * np.stack(sums)).all()
     steps = np.concatenate([np.zeros((n_alive, 1)), np.cumsum(x**2, axis=1)[:, 15::16]], axis=1)
     assert (abs(planes["energy"][:, :n][:, alive].T - steps) <= 3e-7).all()
-    assert abs(codes).max(initial=0) <= 127 and abs(full).max(initial=0) <= 127
+    assert abs(full).max(initial=0) <= 127
 
 
 def test_planes_have_the_same_bytes_on_every_path() -> None:

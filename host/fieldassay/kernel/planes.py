@@ -19,6 +19,8 @@ from fieldassay._kernel import ffi, lib
 
 Planes = Mapping[str, NDArray[Any]]
 PREFIX = int(lib.FA_PREFIX)
+LEVEL = int(lib.FA_LEVEL)
+BIASES = int(lib.FA_BIASES)
 GROUP = int(lib.FA_GROUP)
 BOUNDS = int(lib.FA_BOUNDS)
 NUMBERS = int(lib.FA_NUMBERS)
@@ -41,9 +43,9 @@ def shapes(rows: int, columns: int) -> dict[str, tuple[int, ...]]:
     padded = -(-columns // ALIGN) * ALIGN
     return {
         "basis": (PREFIX, padded),
-        "prefix": (padded_rows // 16, PREFIX // 4, 16, 4),
+        "prefix": (PREFIX // LEVEL, padded_rows // 16, LEVEL // 4, 16, 4),
         "full": (rows, padded),
-        "bias": (2, padded_rows),
+        "bias": (BIASES, padded_rows),
         "bounds": (BOUNDS, padded_rows),
         "energy": (padded // ENERGY_STEP + 1, padded_rows),
         "numbers": (NUMBERS,),
