@@ -4,6 +4,9 @@
 /* What float arithmetic may add: see "Rounding" in the proof. */
 #define ROUNDING 0x1p-18
 
+/* Rows whose full bounds take as long as making a level. */
+#define LEVEL_WORTH 200
+
 static double root_up(double square)
 {
     return sqrt(square) * (1.0 + 0x1p-30);
@@ -102,8 +105,8 @@ static fa_part part_of(const fa_pursuit *s, size_t r, const fa_question *q, size
     return (fa_part){sums, numbers + FA_SCALE * rows, numbers + FA_ERROR * rows, numbers + FA_REST * rows};
 }
 
-/* The bounds of a group of rows by both levels for one question; 0, and none, if the first level shows that
- * no row reaches `least`. */
+/* The bounds of a group of rows for one question, by both levels once the second is worth its making; 0, and
+ * none, if the first level shows that no row reaches `least`. */
 int fa_bound_group(const fa_pursuit *s, size_t r, fa_question *q, float least, float *bounds)
 {
     int32_t first_sums[FA_GROUP], sums[FA_GROUP];
@@ -113,35 +116,23 @@ int fa_bound_group(const fa_pursuit *s, size_t r, fa_question *q, float least, f
         likely[i] = INFINITY;
     }
     const fa_part first = part_of(s, r, q, 0, first_sums);
-    s->loops->bound(first, s->weight + r, q->level[0], FA_GROUP, bounds, likely);
-    int some = 0;
-    for (size_t i = 0; i < FA_GROUP; i++) {
-        some |= !(bounds[i] < least);
-    }
-    if (!some) {
+    if (s->loops->bound(first, s->weight + r, q->level[0], FA_GROUP, bounds, likely) < least) {
         return 0;
     }
+    int32_t some = 0;
+    for (size_t i = 0; i < FA_GROUP; i++) {
+        some += !(bounds[i] < least);
+    }
     if (q->levels_ready < 2) {
+        q->waited += (size_t)some;
+        if (q->waited < LEVEL_WORTH) {
+            return 1;
+        }
         fa_prepare_level(s, q);
     }
     const fa_part second = part_of(s, r, q, 1, sums);
     s->loops->bound2(first, second, s->weight + r, q->level[0], q->level[1], FA_GROUP, bounds);
     return 1;
-}
-
-static float largest_of_block(const float *values)
-{
-    float lanes[FA_ROWS_A_BLOCK / 2];
-    for (size_t i = 0; i < FA_ROWS_A_BLOCK / 2; i++) {
-        const float other = values[i + FA_ROWS_A_BLOCK / 2];
-        lanes[i] = values[i] > other ? values[i] : other;
-    }
-    for (size_t half = FA_ROWS_A_BLOCK / 4; half > 0; half /= 2) {
-        for (size_t i = 0; i < half; i++) {
-            lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
-        }
-    }
-    return lanes[0];
 }
 
 /* Step 1: the bound of every row by its first level, for rows begin .. end (whole groups). */
@@ -155,13 +146,14 @@ void fa_bound_rows(fa_pursuit *s, size_t begin, size_t end)
         for (size_t v = 0; v < s->count; v++) {
             int32_t sums[FA_GROUP];
             const fa_part part = part_of(s, r, &s->questions[v], 0, sums);
-            s->loops->bound(part, s->weight + r, s->questions[v].level[0], FA_GROUP, s->best + r, s->likely + r);
+            s->top[r / FA_GROUP * s->count + v] = s->loops->bound(
+                part, s->weight + r, s->questions[v].level[0], FA_GROUP, s->best + r, s->likely + r);
         }
     }
     const size_t blocks = s->shape.rows / FA_ROWS_A_BLOCK;
     for (size_t r = begin; r < end; r += FA_ROWS_A_BLOCK) {
-        s->largest[r / FA_ROWS_A_BLOCK] = largest_of_block(s->best + r);
-        s->largest[blocks + r / FA_ROWS_A_BLOCK] = largest_of_block(s->likely + r);
+        s->largest[r / FA_ROWS_A_BLOCK] = fa_largest_of_block(s->best + r);
+        s->largest[blocks + r / FA_ROWS_A_BLOCK] = fa_largest_of_block(s->likely + r);
     }
 }
 

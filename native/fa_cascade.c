@@ -1,7 +1,7 @@
 /* See fa_cascade.h. Who is scored exactly, and when; docs/explanation/exact-search.md numbers the steps. */
 #include "fa_cascade.h"
 
-enum { SEEDS = 4 }; /* times k rows are looked at for the first threshold */
+enum { SEEDS = 3 }; /* times k rows are looked at for the first threshold */
 
 /* ---- heaps of rows by `best` ---- */
 
@@ -217,7 +217,8 @@ static size_t sharpen_several(fa_pursuit *s, float least)
             float prefix[FA_GROUP];
             int32_t which[FA_GROUP];
             double bounds[FA_GROUP];
-            if (!fa_bound_group(s, r, &s->questions[v], least, prefix)) {
+            if (s->top[r / FA_GROUP * s->count + v] < least ||
+                !fa_bound_group(s, r, &s->questions[v], least, prefix)) {
                 continue;
             }
             const size_t n = list_rows(s, prefix, r, r + FA_GROUP, least, which);

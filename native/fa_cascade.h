@@ -27,6 +27,7 @@ typedef struct {
     double penalty;
     int32_t number;
     int levels_ready;
+    size_t waited; /* rows that the first level alone let through */
     double energy; /* over energy_lo .. energy_hi, once needed */
     size_t energy_lo, energy_hi;
     int full_ready;
@@ -45,6 +46,7 @@ typedef struct {
     float *likely;  /* per padded row: about its ranking */
     float *weight;  /* per padded row: what the bound of x.q is multiplied by */
     float *largest; /* per block of 16 rows: the largest of best, then of likely */
+    float *top;     /* per group of rows and question: the largest bound by the first level */
     int32_t *order; /* rows to score, a heap by best */
     uint64_t *asked;  /* per padded row: bit v % 64 is set if question v may be the one that ranks it */
     double *promise;  /* of the questions: their bounds for one row */

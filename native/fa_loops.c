@@ -44,9 +44,9 @@ static void rows(const int8_t *full, size_t columns, const int32_t *bias, const 
     }
 }
 
-static void bound(fa_part a, const float *weight, fa_line q, size_t n, float *best, float *likely)
+static float bound(fa_part a, const float *weight, fa_line q, size_t n, float *best, float *likely)
 {
-    fa_bound_body(a, weight, q, n, best, likely);
+    return fa_bound_body(a, weight, q, n, best, likely);
 }
 
 static void bound2(fa_part a, fa_part b, const float *weight, fa_line first, fa_line q, size_t n, float *out)

@@ -11,6 +11,8 @@
 
 #ifndef FA_CDEF_SKIP
 
+#include <math.h>
+
 #define FA_FLOAT_LANES 64
 #define FA_ROWS_A_BLOCK 16
 
@@ -48,8 +50,8 @@ typedef struct {
     void (*rows)(const int8_t *full, size_t columns, const int32_t *bias, const int32_t *which, size_t n,
                  fa_codes q, double *sums);
     /* best[i] = max(best[i], weight[i] * max(bound, tiny) - penalty), and likely[i] the same for the estimate
-     * that the bound stands on */
-    void (*bound)(fa_part a, const float *weight, fa_line q, size_t n, float *best, float *likely);
+     * that the bound stands on; returns the largest bound. n is a multiple of FA_ROWS_A_BLOCK. */
+    float (*bound)(fa_part a, const float *weight, fa_line q, size_t n, float *best, float *likely);
     /* out[i] = the bound by two levels; `first` has step and size of the first one, `q` all else */
     void (*bound2)(fa_part a, fa_part b, const float *weight, fa_line first, fa_line q, size_t n, float *out);
     /* FA_LANES sums of x[i] * q[i]; four of them share x, the q being `stride` apart */
@@ -96,19 +98,43 @@ FA_INLINE double fa_dot_body(const float *x, const float *q, size_t n)
     return fa_sum_lanes(lanes);
 }
 
+FA_INLINE float fa_largest_of_block(const float *values)
+{
+    float lanes[FA_ROWS_A_BLOCK / 2];
+    for (size_t i = 0; i < FA_ROWS_A_BLOCK / 2; i++) {
+        const float other = values[i + FA_ROWS_A_BLOCK / 2];
+        lanes[i] = values[i] > other ? values[i] : other;
+    }
+    for (size_t half = FA_ROWS_A_BLOCK / 4; half > 0; half /= 2) {
+        for (size_t i = 0; i < half; i++) {
+            lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
+        }
+    }
+    return lanes[0];
+}
+
 #define FA_TINY 0x1p-60f /* weights times it stay normal numbers */
 
-FA_INLINE void fa_bound_body(fa_part a, const float *weight, fa_line q, size_t n, float *best, float *likely)
+FA_INLINE float fa_bound_body(fa_part a, const float *weight, fa_line q, size_t n, float *best, float *likely)
 {
-    for (size_t i = 0; i < n; i++) {
-        const float estimate = (float)a.sums[i] * (a.scale[i] * q.step);
-        float bound = estimate + a.error[i] * q.size + a.rest[i] * q.rest + q.slack;
-        bound = bound > FA_TINY ? bound : FA_TINY;
-        bound = weight[i] * bound - q.penalty;
-        best[i] = bound > best[i] ? bound : best[i];
-        const float guess = weight[i] * estimate - q.penalty;
-        likely[i] = guess > likely[i] ? guess : likely[i];
+    float top[FA_ROWS_A_BLOCK];
+    for (size_t lane = 0; lane < FA_ROWS_A_BLOCK; lane++) {
+        top[lane] = -INFINITY;
     }
+    for (size_t first = 0; first < n; first += FA_ROWS_A_BLOCK) {
+        for (size_t lane = 0; lane < FA_ROWS_A_BLOCK; lane++) {
+            const size_t i = first + lane;
+            const float estimate = (float)a.sums[i] * (a.scale[i] * q.step);
+            float bound = estimate + a.error[i] * q.size + a.rest[i] * q.rest + q.slack;
+            bound = bound > FA_TINY ? bound : FA_TINY;
+            bound = weight[i] * bound - q.penalty;
+            best[i] = bound > best[i] ? bound : best[i];
+            top[lane] = bound > top[lane] ? bound : top[lane];
+            const float guess = weight[i] * estimate - q.penalty;
+            likely[i] = guess > likely[i] ? guess : likely[i];
+        }
+    }
+    return fa_largest_of_block(top);
 }
 
 FA_INLINE void fa_bound2_body(fa_part a, fa_part b, const float *weight, fa_line first, fa_line q, size_t n,

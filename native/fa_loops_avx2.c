@@ -81,9 +81,9 @@ AVX2 static void rows_avx2(const int8_t *full, size_t columns, const int32_t *bi
     }
 }
 
-AVX2 static void bound_avx2(fa_part a, const float *weight, fa_line q, size_t n, float *best, float *likely)
+AVX2 static float bound_avx2(fa_part a, const float *weight, fa_line q, size_t n, float *best, float *likely)
 {
-    fa_bound_body(a, weight, q, n, best, likely);
+    return fa_bound_body(a, weight, q, n, best, likely);
 }
 
 AVX2 static void bound2_avx2(fa_part a, fa_part b, const float *weight, fa_line first, fa_line q, size_t n,

@@ -46,9 +46,9 @@ VNNI __attribute__((always_inline)) static inline void prefix_some(
     }
 #pragma GCC unroll 16
     for (size_t j = 0; j < FA_LEVEL; j += 4) {
-        const __m512i same = lift(_mm512_set1_epi32(four_codes(q + j)));
+        const __m512i four = lift(_mm512_set1_epi32(four_codes(q + j)));
         for (size_t b = 0; b < some; b++) {
-            sum[b] = _mm512_dpbusd_epi32(sum[b], same, load(rows + b * ROWS * FA_LEVEL + j * ROWS));
+            sum[b] = _mm512_dpbusd_epi32(sum[b], four, load(rows + b * ROWS * FA_LEVEL + j * ROWS));
         }
     }
     for (size_t b = 0; b < some; b++) {
@@ -139,15 +139,60 @@ VNNI static void rows_vnni(const int8_t *full, size_t columns, const int32_t *bi
     }
 }
 
-VNNI static void bound_vnni(fa_part a, const float *weight, fa_line q, size_t n, float *best, float *likely)
+VNNI static inline __m512 floats(const float *at)
 {
-    fa_bound_body(a, weight, q, n, best, likely);
+    return _mm512_loadu_ps(at);
+}
+
+VNNI static inline __m512 same(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+VNNI static inline __m512 times(__m512 a, __m512 b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+VNNI static inline __m512 plus(__m512 a, __m512 b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+VNNI static inline __m512 estimate(fa_part a, size_t i, float step)
+{
+    return times(_mm512_cvtepi32_ps(load(a.sums + i)), times(floats(a.scale + i), same(step)));
+}
+
+/* As fa_bound_body, written out: the compiler would check at every call whether arrays overlap. */
+VNNI static float bound_vnni(fa_part a, const float *weight, fa_line q, size_t n, float *best, float *likely)
+{
+    __m512 top = same(-INFINITY);
+    for (size_t i = 0; i < n; i += ROWS) {
+        const __m512 w = floats(weight + i);
+        const __m512 about = estimate(a, i, q.step);
+        __m512 bound = plus(about, times(floats(a.error + i), same(q.size)));
+        bound = plus(plus(bound, times(floats(a.rest + i), same(q.rest))), same(q.slack));
+        bound = _mm512_sub_ps(times(w, _mm512_max_ps(bound, same(FA_TINY))), same(q.penalty));
+        _mm512_storeu_ps(best + i, _mm512_max_ps(bound, floats(best + i)));
+        top = _mm512_max_ps(bound, top);
+        const __m512 guess = _mm512_sub_ps(times(w, about), same(q.penalty));
+        _mm512_storeu_ps(likely + i, _mm512_max_ps(guess, floats(likely + i)));
+    }
+    return _mm512_reduce_max_ps(top);
 }
 
 VNNI static void bound2_vnni(fa_part a, fa_part b, const float *weight, fa_line first, fa_line q, size_t n,
                              float *out)
 {
-    fa_bound2_body(a, b, weight, first, q, n, out);
+    for (size_t i = 0; i < n; i += ROWS) {
+        __m512 bound = plus(estimate(a, i, first.step), estimate(b, i, q.step));
+        bound = plus(bound, times(floats(a.error + i), same(first.size)));
+        bound = plus(bound, times(floats(b.error + i), same(q.size)));
+        bound = plus(plus(bound, times(floats(b.rest + i), same(q.rest))), same(q.slack));
+        bound = times(floats(weight + i), _mm512_max_ps(bound, same(FA_TINY)));
+        _mm512_storeu_ps(out + i, _mm512_sub_ps(bound, same(q.penalty)));
+    }
 }
 
 VNNI static inline __m512d doubles8(const float *at)

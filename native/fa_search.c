@@ -32,6 +32,7 @@ static void lay_out(fa_pursuit *s, arena *a, size_t questions, size_t sets)
     s->best = take(a, sets * shape.rows * sizeof(float));
     s->likely = take(a, sets * shape.rows * sizeof(float));
     s->largest = take(a, sets * 2 * (shape.rows / FA_ROWS_A_BLOCK) * sizeof(float));
+    s->top = take(a, questions * (shape.rows / FA_GROUP) * sizeof(float));
     for (size_t v = 0; v < questions; v++) {
         void *codes = take(a, FA_PREFIX + 2 * shape.columns);
         void *unit = take(a, shape.columns * sizeof(float));
@@ -81,6 +82,7 @@ static double set_question(const fa_pursuit *s, fa_question *q, const float *ori
     q->number = (int32_t)number;
     q->full_ready = 0;
     q->levels_ready = 0;
+    q->waited = 0;
     q->energy_lo = SIZE_MAX;
     q->seen = 0.0;
     q->penalty = penalty;
@@ -236,6 +238,7 @@ static void search_tile(const fa_pursuit *all, size_t n, const double *norms, fa
         each[i].best = all->best + i * all->shape.rows;
         each[i].likely = all->likely + i * all->shape.rows;
         each[i].largest = all->largest + i * 2 * (all->shape.rows / FA_ROWS_A_BLOCK);
+        each[i].top = all->top + i * (all->shape.rows / FA_GROUP);
         each[i].hits = hits + i * all->k;
     }
     for (size_t r = 0; r < all->shape.rows; r += FA_CHUNK) {
