@@ -119,12 +119,10 @@ int fa_bound_group(const fa_pursuit *s, size_t r, fa_question *q, float least, f
     if (s->loops->bound(first, s->weight + r, q->level[0], FA_GROUP, bounds, likely) < least) {
         return 0;
     }
-    int32_t some = 0;
-    for (size_t i = 0; i < FA_GROUP; i++) {
-        some += !(bounds[i] < least);
-    }
     if (q->levels_ready < 2) {
-        q->waited += (size_t)some;
+        for (size_t i = 0; i < FA_GROUP; i++) {
+            q->waited += !(bounds[i] < least);
+        }
         if (q->waited < LEVEL_WORTH) {
             return 1;
         }
@@ -151,9 +149,7 @@ void fa_bound_rows(fa_pursuit *s, size_t begin, size_t end)
         }
     }
     const size_t blocks = s->shape.rows / FA_ROWS_A_BLOCK;
-    for (size_t r = begin; r < end; r += FA_ROWS_A_BLOCK) {
-        s->largest[r / FA_ROWS_A_BLOCK] = fa_largest_of_block(s->best + r);
-        s->largest[blocks + r / FA_ROWS_A_BLOCK] = fa_largest_of_block(s->likely + r);
-    }
+    const size_t some = (end - begin) / FA_ROWS_A_BLOCK;
+    s->loops->largest(s->best + begin, some, s->largest + begin / FA_ROWS_A_BLOCK);
+    s->loops->largest(s->likely + begin, some, s->largest + blocks + begin / FA_ROWS_A_BLOCK);
 }
-

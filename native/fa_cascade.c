@@ -104,7 +104,7 @@ static void estimate_fully(fa_pursuit *s, const int32_t *rows, size_t n)
 /* Step 2: score the k rows that most likely rank first, for a threshold. */
 static void score_seeds(fa_pursuit *s)
 {
-    const size_t wanted = s->index->rows / SEEDS > s->k ? SEEDS * s->k : s->k;
+    const size_t wanted = s->count > 1 && s->index->rows / SEEDS > s->k ? SEEDS * s->k : s->k;
     size_t n = list_likely(s, wanted);
     if (n > s->k) {
         estimate_fully(s, s->order, n);
@@ -156,9 +156,8 @@ static size_t list_rows(const fa_pursuit *s, const float *bounds, size_t begin, 
 {
     size_t n = 0;
     for (size_t r = begin; r < end && r < s->index->rows; r++) {
-        if (!(bounds[r - begin] < least) && s->best[r] != -INFINITY) {
-            list[n++] = (int32_t)r;
-        }
+        list[n] = (int32_t)r; /* without a branch that nobody could foresee */
+        n += (size_t)(!(bounds[r - begin] < least) & (s->best[r] != -INFINITY));
     }
     return n;
 }

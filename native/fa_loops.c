@@ -49,6 +49,13 @@ static float bound(fa_part a, const float *weight, fa_line q, size_t n, float *b
     return fa_bound_body(a, weight, q, n, best, likely);
 }
 
+static void largest(const float *values, size_t blocks, float *out)
+{
+    for (size_t b = 0; b < blocks; b++) {
+        out[b] = fa_largest_of_block(values + b * ROWS);
+    }
+}
+
 static void bound2(fa_part a, fa_part b, const float *weight, fa_line first, fa_line q, size_t n, float *out)
 {
     fa_bound2_body(a, b, weight, first, q, n, out);
@@ -81,7 +88,7 @@ static int always(void)
     return 1;
 }
 
-const fa_loops fa_loops_portable = {"portable", always, prefix, rows, bound, bound2, dot, dot4,
+const fa_loops fa_loops_portable = {"portable", always, prefix, rows, bound, largest, bound2, dot, dot4,
                                     encode, rotate};
 
 /* Best first. */

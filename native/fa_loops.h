@@ -52,6 +52,8 @@ typedef struct {
     /* best[i] = max(best[i], weight[i] * max(bound, tiny) - penalty), and likely[i] the same for the estimate
      * that the bound stands on; returns the largest bound. n is a multiple of FA_ROWS_A_BLOCK. */
     float (*bound)(fa_part a, const float *weight, fa_line q, size_t n, float *best, float *likely);
+    /* out[b] = the largest of 16 numbers, for each of `blocks` such */
+    void (*largest)(const float *values, size_t blocks, float *out);
     /* out[i] = the bound by two levels; `first` has step and size of the first one, `q` all else */
     void (*bound2)(fa_part a, fa_part b, const float *weight, fa_line first, fa_line q, size_t n, float *out);
     /* FA_LANES sums of x[i] * q[i]; four of them share x, the q being `stride` apart */

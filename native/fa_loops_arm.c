@@ -83,6 +83,13 @@ static float bound_neon(fa_part a, const float *weight, fa_line q, size_t n, flo
     return fa_bound_body(a, weight, q, n, best, likely);
 }
 
+static void largest_neon(const float *values, size_t blocks, float *out)
+{
+    for (size_t b = 0; b < blocks; b++) {
+        out[b] = fa_largest_of_block(values + b * ROWS);
+    }
+}
+
 static void bound2_neon(fa_part a, fa_part b, const float *weight, fa_line first, fa_line q, size_t n, float *out)
 {
     fa_bound2_body(a, b, weight, first, q, n, out);
@@ -136,7 +143,7 @@ static void rotate_neon(const float *basis, const float *q, size_t columns, floa
     fa_rotate_body(basis, q, columns, out);
 }
 
-const fa_loops fa_loops_neon = {"neon",   always,    prefix_neon, rows_neon,  bound_neon, bound2_neon,
+const fa_loops fa_loops_neon = {"neon",   always,    prefix_neon, rows_neon,  bound_neon, largest_neon, bound2_neon,
                                 dot_neon, dot4_neon, encode_neon, rotate_neon};
 
 #  if defined(__linux__)
@@ -197,7 +204,7 @@ SDOT static void rows_sdot(const int8_t *full, size_t columns, const int32_t *bi
     }
 }
 
-const fa_loops fa_loops_sdot = {"sdot",   has_sdot,  prefix_sdot, rows_sdot,  bound_neon, bound2_neon,
+const fa_loops fa_loops_sdot = {"sdot",   has_sdot,  prefix_sdot, rows_sdot,  bound_neon, largest_neon, bound2_neon,
                                 dot_neon, dot4_neon, encode_neon, rotate_neon};
 
 #  endif

@@ -86,6 +86,13 @@ AVX2 static float bound_avx2(fa_part a, const float *weight, fa_line q, size_t n
     return fa_bound_body(a, weight, q, n, best, likely);
 }
 
+AVX2 static void largest_avx2(const float *values, size_t blocks, float *out)
+{
+    for (size_t b = 0; b < blocks; b++) {
+        out[b] = fa_largest_of_block(values + b * ROWS);
+    }
+}
+
 AVX2 static void bound2_avx2(fa_part a, fa_part b, const float *weight, fa_line first, fa_line q, size_t n,
                              float *out)
 {
@@ -152,7 +159,7 @@ AVX2 static void encode_avx2(const float *values, size_t n, int8_t *high, int8_t
     fa_encode_body(values, n, high, low, step, missed);
 }
 
-const fa_loops fa_loops_avx2 = {"avx2",    has_avx2,  prefix_avx2, rows_avx2,  bound_avx2, bound2_avx2,
+const fa_loops fa_loops_avx2 = {"avx2",    has_avx2,  prefix_avx2, rows_avx2,  bound_avx2, largest_avx2, bound2_avx2,
                                 dot_avx2, dot4_avx2, encode_avx2, rotate_avx2};
 
 #endif

@@ -79,7 +79,7 @@ VNNI static inline __m128i sum_four(const __m512i *a)
 }
 
 /* Up to four rows share the query's codes; `planes` is a constant after inlining. What comes AHEAD rows later
- * is on its way meanwhile: far enough for memory to answer. */
+ * is on its way to the second cache meanwhile: that one can wait for more lines of memory than the first. */
 enum { AHEAD = 12 };
 
 VNNI __attribute__((always_inline)) static inline void rows_some(
@@ -107,7 +107,7 @@ VNNI __attribute__((always_inline)) static inline void rows_some(
             if (planes == 2) {
                 low[i] = _mm512_dpbusd_epi32(low[i], ql, a);
             }
-            _mm_prefetch((const char *)next[i] + c, _MM_HINT_T0);
+            _mm_prefetch((const char *)next[i] + c, _MM_HINT_T1);
         }
     }
     const __m128i taken = _mm_loadu_si128((const __m128i *)(const void *)back);
@@ -180,6 +180,13 @@ VNNI static float bound_vnni(fa_part a, const float *weight, fa_line q, size_t n
         _mm512_storeu_ps(likely + i, _mm512_max_ps(guess, floats(likely + i)));
     }
     return _mm512_reduce_max_ps(top);
+}
+
+VNNI static void largest_vnni(const float *values, size_t blocks, float *out)
+{
+    for (size_t b = 0; b < blocks; b++) {
+        out[b] = _mm512_reduce_max_ps(floats(values + b * ROWS));
+    }
 }
 
 VNNI static void bound2_vnni(fa_part a, fa_part b, const float *weight, fa_line first, fa_line q, size_t n,
@@ -313,7 +320,7 @@ VNNI static void rotate_vnni(const float *basis, const float *q, size_t columns,
     }
 }
 
-const fa_loops fa_loops_avx512vnni = {"avx512vnni", has_vnni,  prefix_vnni, rows_vnni,  bound_vnni, bound2_vnni,
+const fa_loops fa_loops_avx512vnni = {"avx512vnni", has_vnni,  prefix_vnni, rows_vnni,  bound_vnni, largest_vnni, bound2_vnni,
                                       dot_vnni,     dot4_vnni, encode_vnni, rotate_vnni};
 
 #endif

@@ -63,13 +63,13 @@ static double dot_double(const double *a, const double *b, size_t n)
     return fa_sum_lanes(lanes);
 }
 
-/* Rows made orthonormal by Gram and Schmidt, twice over; a row that the others span becomes 0. */
-static void orthonormal(double *basis, size_t columns)
+/* Rows made orthonormal by Gram and Schmidt, `passes` times over; a row that the others span becomes 0. */
+static void orthonormal(double *basis, size_t columns, int passes)
 {
     for (size_t j = 0; j < FA_PREFIX; j++) {
         double *v = basis + j * columns;
         const double before = sqrt(dot_double(v, v, columns));
-        for (int pass = 0; pass < 2; pass++) {
+        for (int pass = 0; pass < passes; pass++) {
             for (size_t i = 0; i < j; i++) {
                 const double *u = basis + i * columns;
                 const double share = dot_double(u, v, columns);
@@ -109,7 +109,7 @@ static void add_samples(const fa_index *x, const work *w, size_t columns, size_t
 }
 
 /* One round: basis := orthonormal(basis times the second moment of the sample). */
-static void iterate(const fa_index *x, const work *w, size_t columns)
+static void iterate(const fa_index *x, const work *w, size_t columns, int passes)
 {
     const size_t every = x->rows / SAMPLE + 1;
     memset(w->sum, 0, FA_PREFIX * columns * sizeof *w->sum);
@@ -126,7 +126,7 @@ static void iterate(const fa_index *x, const work *w, size_t columns)
     for (size_t i = 0; i < FA_PREFIX * columns; i++) {
         w->basis[i] = (double)w->sum[i];
     }
-    orthonormal(w->basis, columns);
+    orthonormal(w->basis, columns, passes);
     to_float(x, w, columns);
 }
 
@@ -137,10 +137,10 @@ static void find_basis(const fa_index *x, const work *w, size_t columns)
         seed = seed * 1664525u + 1013904223u;
         w->basis[i] = (double)(seed >> 8) / 8388608.0 - 1.0;
     }
-    orthonormal(w->basis, columns);
+    orthonormal(w->basis, columns, 1);
     to_float(x, w, columns);
     for (int round = 0; round < ROUNDS; round++) {
-        iterate(x, w, columns);
+        iterate(x, w, columns, round + 1 == ROUNDS ? 2 : 1); /* the last one should be exact */
     }
     double defect = 0.0; /* the Frobenius norm of V V' - 1 over the rows that are not 0 */
     for (size_t i = 0; i < FA_PREFIX; i++) {
