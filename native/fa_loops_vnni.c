@@ -80,7 +80,7 @@ VNNI static inline __m128i sum_four(const __m512i *a)
 
 /* Up to four rows share the query's codes; `planes` is a constant after inlining. What comes AHEAD rows later
  * is on its way to the second cache meanwhile: that one can wait for more lines of memory than the first. */
-enum { AHEAD = 12 };
+enum { AHEAD = 8 };
 
 VNNI __attribute__((always_inline)) static inline void rows_some(
     const int8_t *full, size_t columns, const int32_t *bias, const int32_t *which, size_t n, size_t left,

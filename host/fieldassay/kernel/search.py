@@ -25,6 +25,8 @@ LANES = int(lib.FA_LANES)
 HIT = np.dtype([("row", "<i4"), ("variant", "<i4"), ("score", "<f8")])
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
+OK = int(lib.FA_OK)
+from_buffer = ffi.from_buffer  # looked up once: a query of a small library takes microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +114,23 @@ class Index:
         Raises:
             ValueError: The type, the shape or k does not fit.
         """
-        area = self._take(1)
         hits = np.empty(k, HIT)
         if query.dtype != FLOAT32 or query.ndim != 1:
             raise ValueError("the query must be float32 of shape (D,)")
+        size, memory, count, done = area = self._take(1)
+        columns = len(query)
         status = lib.fa_search_products(
-            self._index, ffi.from_buffer("float[]", query), query.size, 1, query.size,
-            k, ffi.from_buffer("fa_hit[]", hits), k, area[2], 1, area[1], area[0], area[3],
+            self._index, from_buffer("float[]", query), columns, 1, columns,
+            k, from_buffer("fa_hit[]", hits), k, count, 1, memory, size, done,
         )  # fmt: skip
-        if status != lib.FA_OK:
+        if status != OK:
             raise ValueError(f"fa_search_products refused its arguments ({status})")
-        count = area[2][0]
-        self._give(area, work)
-        return hits[:count]
+        found = count[0]
+        if work is None:
+            self._scratch.append(area)
+        else:
+            self._give(area, work)
+        return hits if found == k else hits[:found]
 
     def nearest_many(
         self, queries: Rows, k: int, work: Work | None = None
