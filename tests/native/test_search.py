@@ -295,7 +295,7 @@ def test_planes_are_what_the_header_says(shape: tuple[int, int], path: str) -> N
     full = planes["full"][alive].astype(np.float64)
     tiny = 1e-7  # of the unit row's own rounding to float, which the slack accounts for
     sums = []
-    for level, part in enumerate(planes["prefix"]):
+    for level, part in enumerate(np.split(planes["prefix"], len(basis) // faplanes.LEVEL)):
         codes = part.transpose(0, 2, 1, 3).reshape(-1, faplanes.LEVEL)[:n][alive].astype(float)
         scale, error, rest = levels[3 * level : 3 * level + 3]
         so_far = slice(0, (level + 1) * faplanes.LEVEL)

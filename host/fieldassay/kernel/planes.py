@@ -43,7 +43,7 @@ def shapes(rows: int, columns: int) -> dict[str, tuple[int, ...]]:
     padded = -(-columns // ALIGN) * ALIGN
     return {
         "basis": (PREFIX, padded),
-        "prefix": (PREFIX // LEVEL, padded_rows // 16, LEVEL // 4, 16, 4),
+        "prefix": (PREFIX // LEVEL * padded_rows // 16, LEVEL // 4, 16, 4),
         "full": (rows, padded),
         "bias": (BIASES, padded_rows),
         "bounds": (BOUNDS, padded_rows),
