@@ -119,7 +119,12 @@ def examine(
     evidence = decide.Evidence(
         singles=[
             decide.Single(
-                named(library, e.rows[0], context.packaging), e.score, e.bands, e.shift_cm1
+                named(library, e.rows[0], context.packaging),
+                e.score,
+                e.bands,
+                e.shift_cm1,
+                e.axis.witnesses,
+                e.axis.shift_error_cm1,
             )
             for e in singles[:CANDIDATES]
         ],

@@ -118,6 +118,14 @@ def outcome(evidence: Evidence) -> tuple[str, str, list[str]]:
             replace(GOOD, singles=[Single(SALT, 0.98, 1.5, 3.0)]),
             ("inconclusive", "few_bands", ["salt"]),
         ),
+        (  # three parts of the axis and more say the same shift: the unit's
+            replace(GOOD, singles=[Single(SALT, 0.92, 3.4, 6.0, 3.4, 0.3)]),
+            ("match", "fits_one_reference", ["salt"]),
+        ),
+        (  # they do not say the same: another metal
+            replace(GOOD, singles=[Single(SALT, 0.98, 3.4, 3.0, 3.4, 0.9)]),
+            ("inconclusive", "few_bands", ["salt"]),
+        ),
         (
             replace(GOOD, singles=[Single(SALT, 0.98, 1.5, 1.0)]),
             ("match", "fits_one_reference", ["salt"]),

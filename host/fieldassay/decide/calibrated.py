@@ -103,9 +103,20 @@ def kind_of(single: Single, t: Thresholds) -> str:
         return "natural"
     if single.bands >= t.match["few_bands"]:
         return "many_bands"
-    if single.named.salt:
+    if single.named.salt and not axis_is_told(single, t):
         return "few_bands_salt"
     return "one_band" if single.bands < t.match["one_band"] else "few_bands"
+
+
+def axis_is_told(single: Single, t: Thresholds) -> bool:
+    """True if several parts of the axis say the same shift: the unit's, not another metal's.
+
+    With another metal the bands of a salt move, but not all by the same.
+    """
+    return (
+        single.witnesses >= t.match["told_by_witnesses"]
+        and single.shift_error_cm1 <= t.match["told_within_cm1"]
+    )
 
 
 def floor_of(kind: str, t: Thresholds) -> float:

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from math import inf
 
 from fieldassay.verdict import Reason
 
@@ -59,12 +60,18 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """How well the best reference of one substance fits; see `explain.Explanation`."""
+    """How well the best reference of one substance fits; see `explain.Explanation`.
+
+    `witnesses` and `shift_error_cm1`: how many parts of the axis tell its shift, and how far they
+    agree; see `align.AxisFit`.
+    """
 
     named: Named
     score: float
     bands: float
     shift_cm1: float
+    witnesses: float = 0.0
+    shift_error_cm1: float = inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,10 +116,5 @@ def _contradiction(e: Evidence) -> Verdict:
 
 def axis_in_doubt(best: Single, t: Thresholds) -> bool:
     """True if only the axis tells it from others: salts on few bands (see Named), or one band."""
-    few = few_bands_salt(best, t) or best.bands < t.match["one_band"]
-    return few and abs(best.shift_cm1) > t.match["few_bands_max_shift_cm1"]
-
-
-def few_bands_salt(best: Single, t: Thresholds) -> bool:
-    """True if it is an inorganic salt known by few bands."""
-    return best.named.salt and best.bands < t.match["few_bands"]
+    only_axis = calibrated.kind_of(best, t) in ("few_bands_salt", "one_band")
+    return only_axis and abs(best.shift_cm1) > t.match["few_bands_max_shift_cm1"]
