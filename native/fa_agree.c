@@ -343,22 +343,7 @@ static size_t segments(size_t n)
 
 size_t fa_axis_work(size_t n)
 {
-    return n == 0 || n > COLUMNS_MAX ? 0 : segments(n) * (2 * FA_AXIS_LAGS + 2 + PAIRS) + PAIRS;
-}
-
-/* Which pair is best for what `total` less the part of one segment says; the first of equal ones. */
-static size_t best_pair(const double *total, const double *part, size_t stride)
-{
-    size_t best = 0;
-    double top = -INFINITY;
-    for (size_t p = 0; p < PAIRS; p++) {
-        const double value = total[p] - (part == NULL ? 0.0 : part[p * stride]);
-        if (value > top) {
-            top = value;
-            best = p;
-        }
-    }
-    return best;
+    return n == 0 || n > COLUMNS_MAX ? 0 : segments(n) * (2 * FA_AXIS_LAGS + 6) + PAIRS;
 }
 
 int fa_axis(const double *measured, size_t measured_length, const double *reference,
@@ -392,8 +377,10 @@ int fa_axis(const double *measured, size_t measured_length, const double *refere
     const size_t count = segments(last - first);
     double *table = work;                                     /* one row a lag */
     double *energy = table + (2 * FA_AXIS_LAGS + 1) * count;  /* of each segment */
-    double *said = energy + count;                            /* a row a pair of shift and stretch */
-    double *total = said + PAIRS * count;
+    double *said = energy + count;                            /* by each, of one pair of shift and stretch */
+    double *top = said + count;                               /* the most that all but one say, */
+    double *at_shift = top + count, *at_stretch = at_shift + count; /* and where */
+    double *total = at_stretch + count;
     for (size_t s = 0; s < count; s++) {
         const size_t from = first + s * FA_AXIS_SEGMENT;
         const size_t to = from + FA_AXIS_SEGMENT < last ? from + FA_AXIS_SEGMENT : last;
@@ -420,6 +407,12 @@ int fa_axis(const double *measured, size_t measured_length, const double *refere
         stretches[j] = 3.0 * prior->stretch_sd * (((double)j - half) / half);
     }
     const double middle = 0.5 * (double)(n - 1);
+    for (size_t s = 0; s < count; s++) {
+        top[s] = -INFINITY;
+        at_shift[s] = shifts[0];
+        at_stretch[s] = stretches[0];
+    }
+    size_t best = 0;
     for (size_t i = 0; i < SHIFTS; i++) {
         const double shift = guess + shifts[i];
         for (size_t j = 0; j < FA_AXIS_STRETCHES; j++) {
@@ -440,15 +433,22 @@ int fa_axis(const double *measured, size_t measured_length, const double *refere
                 const double left = row[-(ptrdiff_t)count], mid = row[0], right = row[count];
                 const double value = ((mid + 0.5 * rest * (right - left)) +
                                       0.5 * rest * rest * ((right - 2.0 * mid) + left)) / norm;
-                said[p * count + s] = value;
+                said[s] = value;
                 sum += value;
             }
             total[p] = sum - ((prior->shift_penalty * (shift * shift) +
                                prior->stretch_penalty * (relative * relative)) +
                               (fabs(shift) > prior->max_shift + 1e-9 ? 1e3 : 0.0));
+            best = total[p] > total[best] ? p : best;
+            for (size_t s = 0; s < count; s++) { /* jackknife: what the others say without it */
+                const double value = total[p] - said[s];
+                const int more = value > top[s];
+                top[s] = more ? value : top[s];
+                at_shift[s] = more ? shifts[i] : at_shift[s];
+                at_stretch[s] = more ? stretches[j] : at_stretch[s];
+            }
         }
     }
-    const size_t best = best_pair(total, NULL, 0);
     const size_t i = best / FA_AXIS_STRETCHES;
     double shift = guess + shifts[i];
     if (i > 0 && i + 1 < SHIFTS) {
@@ -462,22 +462,18 @@ int fa_axis(const double *measured, size_t measured_length, const double *refere
     }
     found->shift = shift;
     found->stretch = stretches[best % FA_AXIS_STRETCHES];
-    /* Jackknife: what the others say without each segment in turn. `table` makes way for it. */
     double weights = 0.0, mean_shift = 0.0, mean_stretch = 0.0, of_shift = 0.0, of_stretch = 0.0;
     for (size_t s = 0; s < count; s++) {
         const double part = energy[s] / own;
         weights += part * part;
-        const size_t left = best_pair(total, said + s, count);
-        table[s] = shifts[left / FA_AXIS_STRETCHES];
-        table[count + s] = stretches[left % FA_AXIS_STRETCHES];
-        mean_shift += table[s];
-        mean_stretch += table[count + s];
+        mean_shift += at_shift[s];
+        mean_stretch += at_stretch[s];
     }
     mean_shift /= (double)count;
     mean_stretch /= (double)count;
     for (size_t s = 0; s < count; s++) {
-        of_shift += (table[s] - mean_shift) * (table[s] - mean_shift);
-        of_stretch += (table[count + s] - mean_stretch) * (table[count + s] - mean_stretch);
+        of_shift += (at_shift[s] - mean_shift) * (at_shift[s] - mean_shift);
+        of_stretch += (at_stretch[s] - mean_stretch) * (at_stretch[s] - mean_stretch);
     }
     const double spread = (double)(count - 1) / (double)count;
     found->shift_error = sqrt(spread * of_shift);

@@ -30,6 +30,8 @@ CANDIDATES = 10
 SAME_LASER_NM = 20.0
 DRIFT_WITNESSES = 1.5  # segments of the axis; one band alone may belong to something else
 KERNEL_HITS = 48  # references the kernel hands on
+KEPT = 4  # libraries whose lasers are remembered
+_lasers_of: dict[str, frozenset[float]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,15 +233,22 @@ def _notes(library: Library, context: Context) -> tuple[Reason, ...]:
     own = context.excitation_nm
     if own is None:
         return ()
-    known = False
-    for entry in library.entries:  # ends at the first one of the same laser: mostly the first
-        known = known or bool(entry.laser_nm)
-        if entry.laser_nm and abs(own - entry.laser_nm) <= SAME_LASER_NM:
-            return ()
-    if not known:
+    lasers = _lasers(library)
+    if not lasers or any(abs(own - laser) <= SAME_LASER_NM for laser in lasers):
         return ()
     text = f"Measured with {own:g} nm; the library is of another laser, so bands differ in height."
     return (Reason("other_excitation", text),)
+
+
+def _lasers(library: Library) -> frozenset[float]:
+    """Lasers the references were measured with; a library never changes under its hash."""
+    found = _lasers_of.get(library.hash)
+    if found is None:
+        found = frozenset(entry.laser_nm for entry in library.entries if entry.laser_nm)
+        while len(_lasers_of) >= KEPT:
+            _lasers_of.pop(next(iter(_lasers_of)), None)
+        _lasers_of[library.hash] = found
+    return found
 
 
 def _drift_notes(singles: Sequence[Explanation]) -> tuple[Reason, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldassay.explain import Explanation, Scene
-from fieldassay.preprocess import baseline
+from fieldassay.preprocess import baseline, noise
 from fieldassay.spectrum import Spectrum
 from fieldassay.verdict import Quality
 
@@ -26,7 +26,7 @@ def measure(
     height = max(float(bands[at]), 1e-12)
     lo, hi = scene.prepared.window
     grid = scene.library.grid_cm1
-    clipped = looks_clipped(spectrum.intensity, float(np.median(sigma)))
+    clipped = looks_clipped(spectrum.intensity, noise.median(sigma))
     return Quality(
         snr=float(bands[at] / sigma[at]),
         axis_shift_cm1=singles[0].shift_cm1 if singles else 0.0,
@@ -38,7 +38,7 @@ def measure(
             "bands": singles[0].bands if singles else 0.0,
             "background_ratio": float(np.ptp(below)) / height,
             "informative_columns": float(scene.informative_columns),
-            "noise": float(np.median(told)),
+            "noise": noise.median(told),
             "spikes_removed": float(scene.prepared.spikes),
         },
     )
@@ -59,7 +59,7 @@ def _axis_of(singles: list[Explanation]) -> dict[str, float]:
 def looks_clipped(values: Floats, sigma: float) -> bool:
     """True if four or more neighbours share the exact maximum, far above the noise: full scale."""
     top = float(values.max())
-    if top - float(np.median(values)) < 20.0 * sigma:
+    if top - noise.median(values) < 20.0 * sigma:
         return False
     at_top = np.flatnonzero(values == top)
     return bool(at_top.size >= 4 and np.any(at_top[3:] - at_top[:-3] == 3))

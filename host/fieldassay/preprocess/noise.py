@@ -22,6 +22,15 @@ QUIETEST, REACHED = 1.25, 0.65
 SMOOTHED = 1.4  # growth over all lags from which on noise counts as smoothed
 
 
+def median(values: Floats) -> float:
+    """The same as `np.median` of finite values, shape (N,), N >= 1, in a third of its time."""
+    middle = values.size // 2
+    ordered = np.partition(values, middle)
+    if values.size % 2:
+        return float(ordered[middle])
+    return (float(ordered[:middle].max()) + float(ordered[middle])) / 2.0
+
+
 def estimate(values: Floats) -> float:
     """Standard deviation of white noise on smooth `values`, shape (N,).
 
@@ -32,7 +41,7 @@ def estimate(values: Floats) -> float:
     if values.size < 5:
         return 0.0
     second = np.diff(values, 2)
-    return float(MAD_TO_SIGMA * np.median(np.abs(second)) / np.sqrt(6.0))
+    return float(MAD_TO_SIGMA * median(np.abs(second)) / np.sqrt(6.0))
 
 
 def correlated(values: Floats, spacing_cm1: float) -> tuple[float, float]:
@@ -53,12 +62,15 @@ def correlated(values: Floats, spacing_cm1: float) -> tuple[float, float]:
     lags = [lag for lag in LAGS if lag * spacing_cm1 <= LONGEST_CM1]
     if blocks < 8 or len(lags) < 4:
         return estimate(values), 1.0
-    sizes = []
-    for lag in lags:
+    rows = min((values.size - 2 * lags[-1]) // BLOCK, blocks - 1)
+    apart = np.empty((len(lags), rows * BLOCK))
+    for own, lag in zip(apart, lags, strict=True):
         second = values[2 * lag :] - 2.0 * values[lag:-lag] + values[: -2 * lag]
-        rows = np.abs(second[: second.size // BLOCK * BLOCK].reshape(-1, BLOCK))
-        sizes.append(MAD_TO_SIGMA * np.median(rows, axis=1)[: blocks - 1] / np.sqrt(6.0))
-    table = np.array([size[: min(map(len, sizes))] for size in sizes])
+        np.abs(second[: own.size], out=own)
+    blocked = apart.reshape(len(lags), rows, BLOCK)
+    blocked.partition((BLOCK // 2 - 1, BLOCK // 2), axis=2)
+    table = MAD_TO_SIGMA * 0.5 * (blocked[..., BLOCK // 2 - 1] + blocked[..., BLOCK // 2])
+    table /= np.sqrt(6.0)
     quiet = np.argsort(table[-1], kind="stable")[: max(table.shape[1] // 4, 2)]
     seen = np.median(table[:, quiet], axis=1)
     top = 0.5 * float(seen[-1] + seen[-2])
@@ -79,5 +91,5 @@ def of(spectrum: Spectrum) -> Floats:
     if spectrum.noise is None:
         return np.full(len(spectrum), seen)
     told = spectrum.noise
-    middle = float(np.median(told))
+    middle = median(told)
     return told * max(1.0, seen / middle) if middle > 0 else np.full(len(spectrum), seen)

@@ -153,7 +153,7 @@ def on_grid(spectrum: Spectrum, grid_cm1: Floats) -> Spectrum:
         )
     values = spline.cubic(x, spectrum.intensity, inside)
     told = None if spectrum.noise is None else np.interp(inside, x, spectrum.noise)
-    spacing = max(float(np.median(np.diff(x))), 1e-6)
+    spacing = max(noise.median(np.diff(x)), 1e-6)
     return Spectrum(
         axis=Axis(inside, "cm-1"),
         intensity=values,
