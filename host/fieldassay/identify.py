@@ -25,7 +25,7 @@ from fieldassay.verdict import Candidate, Identification, Quality, Reason
 
 Floats = NDArray[np.float64]
 THRESHOLDS = decide.load_thresholds()
-ALGORITHM = f"{recipe.RAMAN.id}+{THRESHOLDS.id}+{decide.CALIBRATION.id}"
+ALGORITHM = f"{recipe.RAMAN.id}+{THRESHOLDS.id}+{decide.CALIBRATION.id}+{decide.PARTS.id}"
 CANDIDATES = 10
 SAME_LASER_NM = 20.0
 DRIFT_WITNESSES = 1.5  # segments of the axis; one band alone may belong to something else

@@ -22,7 +22,7 @@ from fieldassay.decide.evidence import (
     load_thresholds,
 )
 from fieldassay.decide.family import family, open_to_families
-from fieldassay.decide.mixture import alternatives, mixture, suspicions
+from fieldassay.decide.mixture import PARTS, alternatives, certain, mixture, suspicions
 from fieldassay.decide.quality import bad_measurement
 from fieldassay.decide.single import excess, one_substance, stopped
 from fieldassay.decide.unknown import clear_enough, nothing_fits
@@ -31,6 +31,7 @@ from fieldassay.verdict import Verdict
 __all__ = [
     "CALIBRATION",
     "CARDS_STRICTEST_FIRST",
+    "PARTS",
     "RULES",
     "Component",
     "Evidence",
@@ -72,6 +73,11 @@ def probabilities(evidence: Evidence, thresholds: Thresholds) -> dict[str, float
         return {}
     best = evidence.singles[0]
     over = excess(evidence, thresholds)
+    sums = {}
+    if len(evidence.mixture) > 1:
+        inside = [part for part in evidence.mixture if not part.named.packaging]
+        named = [PARTS.p_relative(part) for part in inside if certain(part, thresholds)]
+        sums = {"p_relative": max(named)} if named else {}
     return {
         "p_other": CALIBRATION.p_other(over, calibrated.growth(evidence)),
         "p_true": CALIBRATION.p_true(calibrated.kind_of(best, thresholds), best.score),
@@ -79,4 +85,5 @@ def probabilities(evidence: Evidence, thresholds: Thresholds) -> dict[str, float
         "unexplained_at_cm1": evidence.unexplained_at_cm1,
         "missing": evidence.missing,
         "missing_at_cm1": evidence.missing_at_cm1,
+        **sums,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fieldassay.decide import parts
 from fieldassay.decide.evidence import Component, Evidence, Named, Thresholds
 from fieldassay.decide.wording import (
     AS_UNKNOWN,
@@ -20,6 +21,8 @@ from fieldassay.decide.wording import (
     only_packaging,
 )
 from fieldassay.verdict import Reason, Verdict, VerdictKind
+
+PARTS = parts.load()
 
 
 def mixture(e: Evidence, t: Thresholds) -> Verdict | None:
@@ -73,6 +76,13 @@ def mixture(e: Evidence, t: Thresholds) -> Verdict | None:
 
 def certain(part: Component, t: Thresholds) -> bool:
     """True if this part may be named; packaging, which is never the finding, may misfit."""
+    return clear(part, t) and (
+        part.named.packaging or PARTS.p_relative(part) <= t.mixture["max_p_relative"]
+    )
+
+
+def clear(part: Component, t: Thresholds) -> bool:
+    """True if this part is seen well enough, whatever the chance that it is a relative."""
     if part.named.packaging:
         return part.gain >= t.mixture["min_gain"] and part.agreement >= t.mixture["min_agreement"]
     least = t.mixture["min_agreement"]
