@@ -10,6 +10,7 @@ candidates by `align`, within stated priors.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,8 @@ EDGE_COLUMNS = 9  # where the derivative still sees the end of the measurement
 FITTED = 16  # substances the kernel ranks first whose noise-aware agreement is computed
 ALIGNED = 3  # of these the best, whose axis and line width are fitted too
 TOLERANCE = 6  # columns to each side where a band counts as the same
+WIDEST_LINE_CM1 = 50.0  # a stated resolution above that is of something else
+FWHM_TO_SIGMA = 1.0 / 2.3548
 NO_SHIFT = align.AxisFit(0.0, 0.0, float("inf"), float("inf"), 0.0)
 
 
@@ -45,6 +48,8 @@ class Prepared:
         penalty: Prior on them, shape (V,).
         axis: The prior of `align`, the [axis] section of decision.toml.
         spikes: Cosmic rays removed.
+        resolution_cm1: Width of a line (full, at half height) that the file states; None: it does
+            not.
     """
 
     measured: Spectrum
@@ -56,6 +61,7 @@ class Prepared:
     penalty: Floats
     axis: Mapping[str, float]
     spikes: int
+    resolution_cm1: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +147,15 @@ def prepare(spectrum: Spectrum, library: Library, axis: Mapping[str, float]) -> 
         penalty=axis["penalty_per_cm1_squared"] * shifts**2,
         axis=axis,
         spikes=spikes,
+        resolution_cm1=_stated_resolution(spectrum.meta.get("resolution", "")),
     )
+
+
+def _stated_resolution(text: str) -> float | None:
+    """The first number of what a file says about its resolution; None if it cannot be a width."""
+    found = re.search(r"\d+(\.\d*)?", text)
+    width = float(found.group()) if found else 0.0
+    return width if 0.0 < width <= WIDEST_LINE_CM1 else None
 
 
 def _with_smoothed_noise(measured: Spectrum, native: Spectrum) -> Spectrum:
@@ -277,19 +291,43 @@ class Scene:
             shares=(1.0,) if seen else (),
             shift_cm1=shift_cm1,
             agreement=agreement,
-            score=agreement - self._toll(bands, shift_cm1, stretch, width_cm1),
+            score=agreement
+            - self._toll(bands, shift_cm1, stretch, width_cm1, self.told_width_cm1(row)),
             bands=bands,
             stretch=stretch,
             broadening_cm1=width_cm1,
         )
 
-    def _toll(self, bands: float, shift_cm1: float, stretch: float, width_cm1: float) -> float:
-        """What the priors take off an agreement."""
+    def told_width_cm1(self, row: int) -> float:
+        """The broadening that stated resolutions ask for; 0 unless file and reference state one."""
+        own = self.prepared.resolution_cm1
+        if own is None:
+            return 0.0
+        reference = self.library.entries[row].resolution_cm1
+        if reference is None or not 0.0 < reference <= WIDEST_LINE_CM1:
+            return 0.0
+        square = (own**2 - reference**2) * FWHM_TO_SIGMA**2
+        widest = 2.0 * self.prepared.axis["broadening_step_cm1"]  # no wider than is tried without
+        return float(np.clip(np.sign(square) * np.sqrt(abs(square)), -widest, widest))
+
+    def _toll(
+        self,
+        bands: float,
+        shift_cm1: float,
+        stretch: float,
+        width_cm1: float,
+        told_cm1: float = 0.0,
+    ) -> float:
+        """What the priors take off an agreement.
+
+        Line widths are expected to be equal, or to differ as stated: what is stated may be wrong
+        (points are stated for lines, and lines for points), so it only adds to what is expected.
+        """
         axis = self.prepared.axis
         return (
             self._penalty(bands) * shift_cm1**2
             + axis["stretch_penalty"] * (stretch / axis["stretch_sd"]) ** 2
-            + axis["broadening_penalty"] * width_cm1**2
+            + axis["broadening_penalty"] * min(width_cm1**2, (width_cm1 - told_cm1) ** 2)
         )
 
     def aligned(self, start: Explanation) -> Explanation:
@@ -321,6 +359,8 @@ class Scene:
         """
         step = self.prepared.axis["broadening_step_cm1"]
         best = head[0]
+        told = self.told_width_cm1(best.rows[0])
+        at_told = self._at_width(best, told) if told != 0.0 else best
         for direction in (step, -step):
             for n in (1, 2):
                 trial = self._at_width(head[0], n * direction)
@@ -329,6 +369,7 @@ class Scene:
                 best = trial
             if best.broadening_cm1 != 0.0:
                 break
+        best = max(best, at_told, key=lambda x: x.score)
         if best.broadening_cm1 == 0.0:
             return head
         rest = [
@@ -391,7 +432,8 @@ class Scene:
             shares=tuple(float(strength[i]) / total for i in order),
             shift_cm1=shift_cm1,
             agreement=agreement,
-            score=agreement - self._toll(bands, shift_cm1, stretch, width),
+            score=agreement
+            - self._toll(bands, shift_cm1, stretch, width, self.told_width_cm1(rows[0])),
             bands=bands,
             stretch=stretch,
             broadening_cm1=width,

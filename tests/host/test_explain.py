@@ -1,12 +1,19 @@
-"""The fit under every explanation, held to scipy's."""
+"""The fit under every explanation, held to scipy's, and what a stated resolution does to it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
-from fieldassay.explain import nonnegative_weights
+from fieldassay import identify
+from fieldassay.explain import Scene, nonnegative_weights, prepare
+from fieldassay.library import Library
+from fieldassay.spectrum import Axis, Spectrum
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import nnls
 
 
@@ -44,3 +51,38 @@ def test_the_edges_of_fitting() -> None:
     assert not nonnegative_weights(np.zeros((3, 2)), column).any()
     assert not nonnegative_weights(np.zeros((0, 2)), np.zeros(0)).any()
     assert nonnegative_weights(np.zeros((3, 0)), column).shape == (0,)
+
+
+def scene_of(values: np.ndarray, library: Library, resolution: str) -> Scene:
+    spectrum = Spectrum(Axis(library.grid_cm1, "cm-1"), values, meta={"resolution": resolution})
+    axis = identify.THRESHOLDS.axis
+    return Scene(prepare(spectrum, library, axis), library, 400)
+
+
+def test_a_stated_resolution_is_believed_only_where_it_helps(library_path: Path) -> None:
+    """Lines blurred by 4 cm-1: the difference costs less where file and reference state it."""
+    plain = Library.open(library_path)
+    row = next(e.row for e in plain.entries if e.substance == "paracetamol"
+               or e.substance == "acetaminophen")  # fmt: skip
+    entries = tuple(replace(e, resolution_cm1=6.0) for e in plain.entries)
+    told = replace(plain, entries=entries)
+    blurred = gaussian_filter1d(plain.raw[row].astype(float), 4.0)
+    width = np.hypot(6.0, 4.0 * 2.3548)
+    assert scene_of(blurred, told, f"{width:.3f} cm-1").told_width_cm1(row) == pytest.approx(
+        4.0, abs=0.01
+    )
+    score = {
+        name: scene_of(blurred, library, said).singles(48)[0]
+        for name, library, said in (
+            ("untold", plain, f"{width:.3f}"), ("told", told, f"{width:.3f} cm-1"),
+            ("wrong", told, "2"), ("no number", told, "high"), ("no width", told, "65536"),
+        )
+    }  # fmt: skip
+    assert {e.rows[0] for e in score.values()} == {row}
+    assert score["told"].broadening_cm1 == pytest.approx(4.0, abs=0.01)
+    assert score["told"].score > score["untold"].score + 0.005
+    for name in ("wrong", "no number", "no width"):
+        assert score[name].score == score["untold"].score, name
+    assert scene_of(blurred, plain, "8").told_width_cm1(row) == 0.0
+    assert scene_of(blurred, told, "2").told_width_cm1(row) < 0.0
+    assert scene_of(blurred, told, "50").told_width_cm1(row) == 5.0
