@@ -111,6 +111,7 @@ class FamilyEvidence:
         supported: Published bands of the family were looked for and found; None: none are on file.
         members: Substance ids of the members in the library.
         nearest: Names of the members that look most like it, best first.
+        log10_odds: Evidence for the family, over what substances outside it have for it.
     """
 
     id: str
@@ -119,6 +120,7 @@ class FamilyEvidence:
     supported: bool | None
     members: frozenset[str]
     nearest: tuple[str, ...]
+    log10_odds: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,15 @@ def family(e: Evidence, t: Thresholds) -> Verdict | None:
     doubt = one_substance(e, t)
     if doubt is not None:
         return _of_doubt(doubt, e, t)
-    best = e.families[0]
-    if best.p_value > t.family["max_p_value"]:
+    evident = [
+        f for f in e.families
+        if f.p_value <= t.family["max_p_value"] and f.log10_odds >= t.family["min_log10_odds"]
+    ]  # fmt: skip
+    if not evident:
         return None
+    # A family within the best one says both.
+    within = (f for f in evident if f.members < evident[0].members)
+    best = next(within, evident[0])
     return _class(
         best,
         Reason(
@@ -70,7 +76,7 @@ def _of_doubt(doubt: Verdict, e: Evidence, t: Thresholds) -> Verdict | None:
 
 
 def _class(found: FamilyEvidence, reason: Reason, t: Thresholds) -> Verdict:
-    rate = max(found.p_value, t.family["max_p_value"])
+    rate = max(found.p_value, t.family["stated_rate"])
     how = Reason(
         "error_rate",
         f"Of substances outside the family, about {100 * rate:.0f} in 100 look like this.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from fieldassay import decide, substances
 from fieldassay.explain import Prepared
-from fieldassay.families import model, profile, published
+from fieldassay.families import model, profile
 from fieldassay.library import Library
 
 Floats = NDArray[np.float64]
@@ -46,10 +47,13 @@ def evidence(prepared: Prepared, library: Library) -> tuple[decide.FamilyEvidenc
             decide.FamilyEvidence(
                 id=slug(word),
                 name=plural(word),
-                p_value=p_value(strength[word], known.others, len(known.families)),
-                supported=None if word not in published.load() else strength[word] > 0.0,
+                p_value=p_value(
+                    strength[word], known.others, len(known.families), word in known.files
+                ),
+                supported=strength[word] > 0.0 if word in known.files else None,
                 members=family.members,
-                nearest=known.nearest(family, spectrum, NEAREST) if not found else (),
+                nearest=known.nearest(family, spectrum, NEAREST) if strength[word] > 0 else (),
+                log10_odds=strength[word],
             )
         )
     return tuple(found)
@@ -60,16 +64,14 @@ def model_of(library: Library) -> model.Model | None:
     if library.hash in _models:
         return _models[library.hash]
     numbers = THRESHOLDS.family
-    made = model.build(
-        library, not_chemistry(), int(numbers["min_members"]), float(numbers["min_typical"])
-    )
+    made = model.build(library, not_named(), numbers)
     while len(_models) >= KEPT:
         _models.pop(next(iter(_models)), None)
     _models[library.hash] = made
     return made
 
 
-def p_value(strength: float, others: Floats, competing: int) -> float:
+def p_value(strength: float, others: Floats, competing: int, with_published: bool) -> float:
     """Conformal p-value of an evidence, 0..1, never 0.
 
     Args:
@@ -77,10 +79,12 @@ def p_value(strength: float, others: Floats, competing: int) -> float:
         others: Largest evidence for a wrong family of each substance left out of the library.
         competing: Families of the library: with more of them chance has more to try, which counts
             for the stored outsiders in proportion.
+        with_published: The family has published bands, which hold most outsiders off; a family
+            without them is counted on what outsiders gave without any.
     """
     if strength <= 0:
         return 1.0
-    outside = outsiders()
+    outside = outsiders(with_published)
     above = float(np.count_nonzero(others >= strength))
     above += np.count_nonzero(outside.largest >= strength) * competing / outside.families
     return min((float(above) + 1.0) / (others.size + outside.substances + 1.0), 1.0)
@@ -102,19 +106,29 @@ class Outsiders:
 
 
 @cache
-def outsiders() -> Outsiders:
-    """The summary that comes with fieldassay."""
+def outsiders(with_published: bool) -> Outsiders:
+    """The summary that comes with fieldassay, with published bands or without."""
     text = files("fieldassay.families").joinpath("outsiders.toml").read_text(encoding="utf-8")
-    document = tomllib.loads(text)
+    document = tomllib.loads(text)["with_published" if with_published else "without_published"]
     largest = np.sort(np.array(document["largest"], dtype=np.float64))
     return Outsiders(largest, int(document["substances"]), int(document["families"]))
 
 
 @cache
-def not_chemistry() -> frozenset[str]:
-    """Words of the catalogue that say what something is used as or made of."""
+def not_named() -> frozenset[str]:
+    """Words of the catalogue that no verdict names.
+
+    They say what something is used as or made of, or no spectrum can tell them (`undecidable`).
+    """
     text = files("fieldassay.families").joinpath("published.toml").read_text(encoding="utf-8")
-    return frozenset(tomllib.loads(text)["not_chemistry"])
+    return frozenset(tomllib.loads(text)["not_chemistry"]) | frozenset(undecidable())
+
+
+@cache
+def undecidable() -> Mapping[str, str]:
+    """Families whose members share no bands in the range of the library, and why not."""
+    text = files("fieldassay.families").joinpath("published.toml").read_text(encoding="utf-8")
+    return dict(tomllib.loads(text)["undecidable"])
 
 
 def plural(word: str) -> str:

@@ -3,8 +3,10 @@
 Owns the model and its calibration, both made from the library's own references and catalogue words
 alone, so an imported family needs no training and no code. Pure and deterministic. Method: naive
 Bayes on band presence with frequencies shrunk to those of all other substances, in five views that
-differ in scale and in how many characteristic bands they use; scores become tail probabilities by
-leaving each substance out of its own library in turn (conformal prediction, Vovk et al. 2005).
+differ in scale and in how many characteristic bands they use; how alike the most alike member is;
+how rare it is that published bands do not contradict. Together they are log odds, over what others
+than members have of them: the mean of such odds over non-members, so that by chance they rarely
+exceed 1/p (Markov's inequality; e-values, Vovk and Wang 2021). Each substance is left out in turn.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ from numpy.typing import NDArray
 
 from fieldassay.families import profile, published
 from fieldassay.families.profile import Profile
-from fieldassay.library import Library
+from fieldassay.library import Entry, Library
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Rows = NDArray[np.intp]
+Singles = NDArray[np.float32]
 
 SHRINK = 2.0  # members' frequencies count as if this many average substances were among them
 CLIP = 0.03  # no frequency is surer than this
@@ -28,13 +32,10 @@ APART = 3  # points between two characteristic bands
 EDGE = 4  # points at the ends of the grid that are no characteristic band
 LEAST_INFORMATION = 0.02  # of a characteristic band, nats
 VIEWS: tuple[tuple[int, int | None], ...] = ((0, 4), (0, 12), (0, None), (1, 4), (1, None))
-WAYS: Mapping[str, tuple[int, ...]] = {
-    "few bands": (0, 1, 3),
-    "whole profile": (2, 4),
-    "all": (0, 1, 2, 3, 4),
-}
-MAX_OTHERS = 400  # substances left out in turn for the calibration; all of them in a small library
-TAIL = 0.1  # part of the scores whose tail is taken as exponential
+# A large library is sampled evenly; a small one is used whole.
+MAX_OTHERS = 200  # substances left out in turn
+MAX_MEMBERS = 16  # members of a family
+MAX_REFERENCES = 3  # of a substance
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +62,44 @@ class FamilyModel:
 
     Attributes:
         word: The catalogue's word for it.
-        members: Their substance ids.
-        rows: Where they stand in `Model.names`; some of them in a large family.
+        members: Their substance ids, all of them.
+        rows: Where those that are looked at stand in `Model.curves`.
         views: The log odds of each of VIEWS.
         middle, spread: Of the scores of substances outside it, one a view.
-        way: Which of WAYS tells its members apart best.
-        log_agreeing: log10 of the part of other substances that the published bands do not
+        rarity: Logarithm of 1 over the part of other substances that the published bands do not
             contradict; 0 without published bands.
+        offset: Logarithm of the mean odds of substances outside it.
         typical: Evidence of a typical member left out.
     """
 
     word: str
     members: frozenset[str]
-    rows: NDArray[np.intp]
+    rows: Rows
     views: tuple[View, ...]
     middle: Floats
     spread: Floats
-    way: str
-    log_agreeing: float
+    rarity: float
+    offset: float
     typical: float
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What evidence is worth, as logarithms of odds; the same for every family.
+
+    Attributes:
+        bands: Of one standard deviation of the scores of band presence.
+        likeness: Of a cosine of 1 to the most alike member.
+        base: Of neither.
+    """
+
+    bands: float
+    likeness: float
+    base: float
+
+    def __call__(self, bands: Floats, likeness: Floats) -> Floats:
+        """Log odds, of any shape."""
+        return self.base + self.bands * bands + self.likeness * likeness
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +108,27 @@ class Model:
 
     Attributes:
         families: By word.
-        tails: For each of WAYS the scores of substances outside a family.
+        weights: Of the evidence.
+        files: Published bands by word.
         gain, base: For each scale what a band adds to the score of a view, and what its views have
             without bands, shape (families x views, B); zero for views of the other scale.
-        others: Largest evidence for a wrong family of each substance left out, sorted.
-        names: Of the substances, for `nearest`.
-        presence: Of the substances, in the order of `names`, shape (M, B).
+        others: Evidence of each substance left out for a wrong family, if it is the largest of
+            all; 0 if a right one is. Sorted.
+        names: Of the substances that `curves` are of.
+        curves: Of references of members, see `profile.likeness`, shape (R, B).
     """
 
     families: Mapping[str, FamilyModel]
-    tails: Mapping[str, Tail]
+    weights: Weights
+    files: Mapping[str, published.Published]
     gain: Floats
     base: Floats
     others: Floats
-    names: tuple[tuple[str, str], ...]
-    presence: Floats
+    names: tuple[str, ...]
+    curves: Singles
 
     def evidence(self, spectrum: Profile, library: Library) -> dict[str, float]:
-        """For each family -log10 of how often something outside it gets this far; 0: contradicted.
+        """For each family the log10 of the odds over those of other substances; 0: none.
 
         The score of a view is the sum of its log odds over the points the spectrum has data for.
         """
@@ -114,131 +137,115 @@ class Model:
             gain @ own + base @ spectrum.seen
             for gain, base, own in zip(self.gain, self.base, bands, strict=True)
         )
+        alike = profile.likeness(self.curves, [spectrum])[0]
         found = {}
         for family, own in zip(
             self.families.values(), np.reshape(scores, (-1, len(VIEWS))), strict=True
         ):
-            file = published.load().get(family.word)
+            file = self.files.get(family.word)
             if file is not None and not published.agrees(file, spectrum, library):
                 found[family.word] = 0.0
                 continue
-            normal = (own - family.middle) / family.spread
-            value = float(normal[list(WAYS[family.way])].mean())
-            tail = float(self.tails[family.way].log10(np.array([value]))[0])
-            found[family.word] = -(tail + family.log_agreeing)
+            normal = np.mean((own - family.middle) / family.spread)
+            odds = float(self.weights(normal, alike[family.rows].max()))
+            found[family.word] = max((odds + family.rarity - family.offset) / LN10, 0.0)
         return found
 
     def nearest(self, family: FamilyModel, spectrum: Profile, count: int) -> tuple[str, ...]:
-        """Names of the members whose profile is most like it."""
-        rows = family.rows
-        own = spectrum.presence[0] * spectrum.seen
-        others = self.presence[rows] * spectrum.seen
-        norms = np.linalg.norm(others, axis=1) * np.linalg.norm(own)
-        alike = others @ own / np.maximum(norms, 1e-12)
-        best = np.argsort(-alike, kind="stable")[:count]
-        return tuple(self.names[rows[i]][1] for i in best)
+        """Names of the members most like it."""
+        alike = profile.likeness(self.curves[family.rows], [spectrum])[0]
+        ordered = (self.names[family.rows[i]] for i in np.argsort(-alike, kind="stable"))
+        return tuple(dict.fromkeys(ordered))[:count]
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """How often scores are exceeded: counted, and exponential in the last TAIL."""
-
-    ordered: Floats
-    limit: float
-    decay: float
-
-    @classmethod
-    def of(cls, scores: Floats) -> Tail:
-        """From scores of any order, shape (N,)."""
-        ordered = np.sort(scores)
-        limit = float(np.quantile(ordered, 1.0 - TAIL))
-        above = ordered[ordered > limit] - limit
-        return cls(ordered, limit, max(float(above.mean()) if above.size else 0.0, 1e-6))
-
-    def log10(self, values: Floats) -> Floats:
-        """log10 of the part of the scores above each value."""
-        counted = 1.0 - np.searchsorted(self.ordered, values) / self.ordered.size
-        beyond = np.log10(TAIL) - (values - self.limit) / self.decay / np.log(10.0)
-        usual = np.log10(np.maximum(counted, TAIL))
-        return np.asarray(np.where(values > self.limit, beyond, usual), dtype=np.float64)
+LN10 = float(np.log(10.0))
 
 
 def build(
-    library: Library, not_chemistry: frozenset[str], min_members: int, min_typical: float
+    library: Library,
+    not_named: frozenset[str],
+    numbers: Mapping[str, float],
+    files: Mapping[str, published.Published] | None = None,
 ) -> Model | None:
     """The model of a library, or None if it has too few substances or no family.
 
     Args:
         library: References with their families.
-        not_chemistry: Words that say what a substance is used as; they are no families here.
-        min_members: Families with fewer substances are left out.
-        min_typical: Families whose members, left out in turn, are typically less evident than
-            this (-log10) are left out: they can only raise false alarms.
+        not_named: Words that are no families here.
+        numbers: `min_members`: families with fewer substances are left out. `min_typical`: families
+            whose members, left out in turn, are typically less evident than this (log10) are left
+            out: they can only raise false alarms. `bands_weight`, `likeness_weight`, `base`: see
+            `Weights`.
+        files: Published bands by word; None: those that come with fieldassay.
     """
-    keys = sorted({entry.substance for entry in library.entries})
-    table = _Table.of(library, keys)
-    words: dict[str, Bools] = {}
-    for word in sorted({w for key in keys for w in families_of(library, key)} - not_chemistry):
-        member = np.array([word in families_of(library, key) for key in keys])
-        if min_members <= member.sum() and member.sum() + 2 * min_members <= len(keys):
-            same = next((w for w, m in words.items() if np.array_equal(m, member)), None)
-            if same is None or (word in published.load() and same not in published.load()):
-                words.pop(same or "", None)
-                words[word] = member  # of two words for the same substances one is enough
+    files = published.load() if files is None else files
+    weights = Weights(numbers["bands_weight"], numbers["likeness_weight"], numbers["base"])
+    words = _words(library, not_named, int(numbers["min_members"]))
     if not words:
         return None
-    left_out = {word: table.leave_each_out(member) for word, member in words.items()}
-    tails = {
-        way: Tail.of(
-            np.concatenate(
-                [normal[used & ~words[w]][:, list(v)].mean(axis=1)
-                 for w, (normal, used, _, _) in left_out.items()]
-            )
-        )
-        for way, v in WAYS.items()
-    }  # fmt: skip
-    families, wrong = {}, np.zeros(len(keys))
-    for word, member in words.items():
-        normal, used, middle, spread = left_out[word]
-        file = published.load().get(word)
-        agreeing = np.ones(len(keys), dtype=np.bool_)
-        if file is not None:
-            agreeing = np.array(
-                [any(published.agrees(file, p, library) for p in table.spectra[k]) for k in keys]
-            )
-        outside = ~member
-        part = (np.count_nonzero(agreeing & outside) + 1.0) / (np.count_nonzero(outside) + 1.0)
-        log_agreeing = float(np.log10(part)) if file is not None else 0.0
-        by_way = {
-            way: np.where(
-                agreeing, -(tails[way].log10(normal[:, list(v)].mean(axis=1)) + log_agreeing), 0
-            )
-            for way, v in WAYS.items()
-        }
-        way = max(WAYS, key=lambda w: float(np.median(by_way[w][member & used])))
-        typical = float(np.median(by_way[way][member & used]))
-        if typical < min_typical:
+    table = _Table.of(library, words)
+    families, wrong = {}, np.zeros(len(table.keys))
+    right = np.zeros(len(table.keys))
+    for word, members in words.items():
+        member = np.array([key in members for key in table.keys])
+        normal, middle, spread = table.leave_each_out(member)
+        odds = weights(normal.mean(axis=1), table.likeness_left_out(member))
+        agreeing, rarity = np.ones(member.size, dtype=bool), 0.0
+        if (file := files.get(word)) is not None:
+            agreeing = table.agreeing(file, library)
+            outside = agreeing[~member]
+            rarity = float(-np.log((outside.sum() + 1.0) / (outside.size + 1.0)))
+        odds = np.where(agreeing, odds + rarity, -np.inf)
+        # One more outsider, at even odds, so that none is no certainty.
+        offset = float(np.log((np.exp(odds[~member]).sum() + 1.0) / ((~member).sum() + 1.0)))
+        evidence = np.maximum((odds - offset) / LN10, 0.0)
+        typical = float(np.median(evidence[member]))
+        if typical < numbers["min_typical"]:
             continue
         families[word] = FamilyModel(
             word=word,
-            members=frozenset(k for k, m in zip(keys, member, strict=True) if m),
-            rows=_some(np.flatnonzero(member)),
+            members=members,
+            rows=table.curves_of(member),
             views=table.views(member),
             middle=middle,
             spread=spread,
-            way=way,
-            log_agreeing=log_agreeing,
+            rarity=rarity,
+            offset=offset,
             typical=typical,
         )
-        wrong = np.maximum(wrong, np.where(used & outside, by_way[way], 0.0))
-    names = tuple((key, library.substances[key].name) for key in keys)
+        right = np.where(member, np.maximum(right, evidence), right)
+        wrong = np.where(member, wrong, np.maximum(wrong, evidence))
+    if not families:
+        return None
+    others = np.sort(np.where(wrong > right, wrong, 0.0))
+    names = tuple(library.substances[table.keys[i]].name for i in table.owner)
     gain, base = _stacked(families, profile.points(library.grid_cm1.size))
-    return Model(families, tails, gain, base, np.sort(wrong[table.used]), names, table.presence[0])
+    return Model(families, weights, files, gain, base, others, names, table.curves)
 
 
-def _some(rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """At most MAX_OTHERS of them, evenly spread; all in a small library."""
-    return rows[:: max(1, -(-rows.size // MAX_OTHERS))]
+def _words(
+    library: Library, not_named: frozenset[str], min_members: int
+) -> dict[str, frozenset[str]]:
+    """The families to look at: their members."""
+    keys = sorted({entry.substance for entry in library.entries})
+    members: dict[str, set[str]] = {}
+    for key in keys:
+        for word in families_of(library, key):
+            if word not in not_named:
+                members.setdefault(word, set()).add(key)
+    found: dict[str, frozenset[str]] = {}
+    for word, own in sorted(members.items()):
+        if min_members <= len(own) and len(own) + 2 * min_members <= len(keys):
+            same = next((w for w, m in found.items() if m == own), None)
+            if same is None or (word in published.load() and same not in published.load()):
+                found.pop(same or "", None)
+                found[word] = frozenset(own)  # of two words for the same substances one is enough
+    return found
+
+
+def _some(names: list[str], most: int) -> list[str]:
+    """At most so many of them, evenly spread."""
+    return names[:: max(1, -(-len(names) // most))]
 
 
 def _stacked(families: Mapping[str, FamilyModel], points: int) -> tuple[Floats, Floats]:
@@ -259,33 +266,39 @@ def families_of(library: Library, substance: str) -> tuple[str, ...]:
 
 
 class _Table:
-    """Band presence of every substance: the mean over its references, with what they cover."""
+    """Band presence of the substances that are looked at: the mean over references, and curves."""
 
     def __init__(
-        self, spectra: Mapping[str, list[Profile]], presence: Floats, seen: Floats, used: Bools
+        self, keys: list[str], spectra: list[list[Profile]], presence: Floats, seen: Floats
     ) -> None:
+        self.keys = keys
         self.spectra = spectra
         self.presence = presence  # (S, M, B), 0 where not seen
         self.seen = seen  # (M, B)
-        self.used = used  # (M,)
+        flat = [p for own in spectra for p in own]
+        self.curves = np.array([p.curve for p in flat], dtype=np.float32)
+        self.owner = np.array([i for i, own in enumerate(spectra) for _ in own])
+        self.alike = profile.likeness(self.curves, flat)  # (measured, reference)
 
     @classmethod
-    def of(cls, library: Library, keys: list[str]) -> _Table:
-        spectra: dict[str, list[Profile]] = {key: [] for key in keys}
+    def of(cls, library: Library, words: Mapping[str, frozenset[str]]) -> _Table:
+        entries: dict[str, list[Entry]] = {}
         for entry in library.entries:
-            edge = profile.EDGE_COLUMNS
-            window = (entry.first + edge, max(entry.last - edge, entry.first + edge))
-            row = library.linear[entry.row].astype(np.float64)
-            spectra[entry.substance].append(profile.of(row, None, window))
-        presence, seen = [], []
+            entries.setdefault(entry.substance, []).append(entry)
+        wanted = set(_some(sorted(entries), MAX_OTHERS))
+        for members in words.values():
+            wanted |= set(_some(sorted(members), MAX_MEMBERS))
+        keys = sorted(wanted)
+        spectra, presence, seen = [], [], []
         for key in keys:
-            data = np.array([p.seen for p in spectra[key]])
-            bands = np.array([p.presence * p.seen for p in spectra[key]])
+            own = entries[key]
+            some = [_profile(library, e) for e in own[:: -(-len(own) // MAX_REFERENCES)]]
+            data = np.array([p.seen for p in some])
+            bands = np.array([p.presence * p.seen for p in some])
+            spectra.append(some)
             presence.append(bands.sum(axis=0) / np.maximum(data.sum(axis=0), 1.0))
             seen.append(data.max(axis=0))
-        stride = -(-len(keys) // MAX_OTHERS)
-        used = np.arange(len(keys)) % stride == 0
-        return cls(spectra, np.array(presence).transpose(1, 0, 2), np.array(seen), used)
+        return cls(keys, spectra, np.array(presence).transpose(1, 0, 2), np.array(seen))
 
     def views(self, member: Bools) -> tuple[View, ...]:
         """The log odds of a family."""
@@ -297,34 +310,50 @@ class _Table:
             for scale, count in VIEWS
         )
 
-    def leave_each_out(self, member: Bools) -> tuple[Floats, Bools, Floats, Floats]:
+    def curves_of(self, member: Bools) -> Rows:
+        """Rows of the curves of some substances."""
+        return np.flatnonzero(member[self.owner])
+
+    def likeness_left_out(self, member: Bools) -> Floats:
+        """Of each substance to the most alike other member; the mean over its references; (M,)."""
+        theirs = self.curves_of(member)
+        alike = self.alike[:, theirs]
+        alike = np.where(self.owner[:, None] == self.owner[theirs], -1.0, alike).max(axis=1)
+        return np.bincount(self.owner, alike) / np.bincount(self.owner)
+
+    def agreeing(self, file: published.Published, library: Library) -> Bools:
+        """Substances that the published bands do not contradict; (M,)."""
+        return np.array(
+            [any(published.agrees(file, p, library) for p in own) for own in self.spectra]
+        )
+
+    def leave_each_out(self, member: Bools) -> tuple[Floats, Floats, Floats]:
         """Scores of every substance by a model without it.
 
         Returns:
-            Scores less the middle over the spread of the others, shape (M, V); which substances
-            were scored, (M,); middle and spread, (V,).
+            Scores less the middle over the spread of the others, shape (M, V); middle and spread,
+            (V,).
         """
-        used = self.used.copy()
-        used[_some(np.flatnonzero(member))] = True
         whole = self.views(member)
         scores = np.zeros((member.size, len(VIEWS)))
         for scale in {scale for scale, _ in VIEWS}:
             inside, n_inside, outside, n_outside = self._sums(scale, member)
-            for i in np.flatnonzero(used):
-                own, seen = self.presence[scale, i], self.seen[i]
-                if member[i]:
-                    odds = _log_odds(inside - own, n_inside - seen, outside, n_outside)
-                else:
-                    odds = _log_odds(inside, n_inside, outside - own, n_outside - seen)
-                values = (own * odds[0] + (1.0 - own) * odds[1]) * seen
-                for v, (of_scale, count) in enumerate(VIEWS):
-                    if of_scale == scale:
-                        picked = _picked(odds[2], count) if member[i] else whole[v].picked
-                        scores[i, v] = values.sum() if picked is None else values[picked].sum()
-        others = scores[used & ~member]
+            bands, seen, at = self.presence[scale], self.seen, member[:, None]
+            there, lacking, information = _log_odds(
+                inside - bands * at, n_inside - seen * at,
+                outside - bands * ~at, n_outside - seen * ~at,
+            )  # fmt: skip
+            values = (bands * there + (1.0 - bands) * lacking) * seen
+            for v, (of_scale, count) in enumerate(VIEWS):
+                if of_scale != scale:
+                    continue
+                scores[:, v] = values @ whole[v].counted()
+                for i in np.flatnonzero(member) if count is not None else ():
+                    scores[i, v] = values[i, _picked(information[i], count)].sum()
+        others = scores[~member]
         middle = np.median(others, axis=0)
         spread = others.std(axis=0) + 1e-6
-        return (scores - middle) / spread, used, middle, spread
+        return (scores - middle) / spread, middle, spread
 
     def _sums(self, scale: int, member: Bools) -> tuple[Floats, Floats, Floats, Floats]:
         bands, seen = self.presence[scale], self.seen
@@ -332,6 +361,12 @@ class _Table:
             bands[member].sum(axis=0), seen[member].sum(axis=0),
             bands[~member].sum(axis=0), seen[~member].sum(axis=0),
         )  # fmt: skip
+
+
+def _profile(library: Library, entry: Entry) -> Profile:
+    edge = profile.EDGE_COLUMNS
+    window = (entry.first + edge, max(entry.last - edge, entry.first + edge))
+    return profile.of(library.linear[entry.row].astype(np.float64), None, window)
 
 
 def _log_odds(

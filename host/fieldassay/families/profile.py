@@ -1,11 +1,13 @@
 """Where a spectrum has bands, coarsely: what members of a family share and instruments agree on.
 
 Owns the profile: relative band heights from the second derivative, and from them a presence from 0
-to 1 every few cm-1, wide enough for axis errors and other line widths. Pure.
+to 1 every few cm-1, wide enough for axis errors and other line widths; and how alike two curves of
+second derivatives are. Pure.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +16,14 @@ from numpy.typing import NDArray
 from fieldassay.preprocess import recipe, smooth
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 STEP = 4  # columns between points of a profile
 EDGE_COLUMNS = 12  # second derivatives see the end of the data as a band
 # The recipe smooths with 3 cm-1 already; noise of a second derivative follows from that of the
 # first by the ratio of the integrals of squared Gaussian derivatives, 3/(8 s^5) over 1/(4 * 3^3).
 _NOISE_SQUARED = 1.5 * recipe.SIGMA_CM1**3
 TOP_COLUMNS = 4  # a top of a band is not lower than anything so near
+SHIFTS = 2  # points to both sides at which curves are compared
 NOISE_TIMES = 2.0  # thresholds are twice the noise; a band must stand at four times
 
 
@@ -53,6 +57,7 @@ class Profile:
         tops: Columns of the tops of bands.
         heights: Their heights over the strongest.
         window: Columns [lo, hi) with data.
+        curve: Curvature, signed square root, for `likeness`, shape (B,).
     """
 
     presence: Floats
@@ -60,6 +65,7 @@ class Profile:
     tops: NDArray[np.intp]
     heights: Floats
     window: tuple[int, int]
+    curve: Floats
 
 
 def points(columns: int) -> int:
@@ -78,27 +84,61 @@ def of(linear: Floats, threshold: Floats | None, window: tuple[int, int]) -> Pro
     lo, hi = min(window[0], linear.size), min(window[1], linear.size)
     inside = np.zeros(linear.size)
     inside[lo:hi] = 1.0
-    presence, first = [], np.zeros(linear.size)
+    presence, first, curve = [], np.zeros(linear.size), np.zeros(linear.size)
     for number, scale in enumerate(SCALES):
-        heights = _heights(linear, threshold, scale.sigma_cm1) * inside
+        bent = _curvature(linear, threshold, scale.sigma_cm1) * inside
+        heights = np.maximum(bent, 0.0)
         strongest = float(heights.max(initial=0.0))
         relative = heights / strongest if strongest > 0 else heights
         if number == 0:
-            first = relative
+            first, curve = relative, np.sign(bent) * np.sqrt(np.abs(bent))
         span = np.log(scale.present / scale.absent)
         counted = np.clip(np.log(np.maximum(relative, 1e-9) / scale.absent) / span, 0.0, 1.0)
         presence.append(_widened(counted, scale.reach_cm1)[::STEP])
     tops = np.flatnonzero((first > 0) & (first >= _widened(first, TOP_COLUMNS)))
-    return Profile(np.array(presence), inside[::STEP].copy(), tops, first[tops], (lo, hi))
+    return Profile(
+        np.array(presence), inside[::STEP].copy(), tops, first[tops], (lo, hi), curve[::STEP].copy()
+    )
 
 
-def _heights(linear: Floats, threshold: Floats | None, sigma_cm1: float) -> Floats:
+def likeness(curves: Singles, spectra: Sequence[Profile]) -> Singles:
+    """How alike the curves of references are to those of spectra: best cosine of a few shifts.
+
+    Args:
+        curves: One a row, shape (R, B).
+        spectra: N of them; only what they have data for is compared.
+
+    Returns:
+        -1..1, shape (N, R).
+    """
+    found = np.full((len(spectra), len(curves)), -1.0, dtype=np.float32)
+    squares = np.square(curves)
+    own = np.array([p.curve for p in spectra], dtype=np.float32)
+    seen = np.array([p.seen for p in spectra], dtype=np.float32)
+    for by in range(-SHIFTS, SHIFTS + 1):
+        moved = _moved(own, by)
+        norms = np.sqrt(_moved(seen, by) @ squares.T)
+        norms *= np.linalg.norm(moved, axis=1, keepdims=True)
+        np.maximum(found, moved @ curves.T / np.maximum(norms, 1e-9), out=found)
+    return found
+
+
+def _moved(rows: Singles, by: int) -> Singles:
+    moved = np.zeros_like(rows)
+    if by >= 0:
+        moved[:, by:] = rows[:, : rows.shape[1] - by]
+    else:
+        moved[:, :by] = rows[:, -by:]
+    return moved
+
+
+def _curvature(linear: Floats, threshold: Floats | None, sigma_cm1: float) -> Floats:
     more = float(np.sqrt(sigma_cm1**2 - recipe.SIGMA_CM1**2))
     bent = -smooth.gaussian_derivative(linear, more)
     if threshold is not None:
         noise = np.sqrt(_NOISE_SQUARED / sigma_cm1**5) * NOISE_TIMES * threshold
-        bent = np.where(bent > noise, bent, 0.0)
-    return np.maximum(bent, 0.0)
+        bent = np.where(np.abs(bent) > noise, bent, 0.0)
+    return np.asarray(bent, dtype=np.float64)
 
 
 def _widened(values: Floats, reach: int) -> Floats:

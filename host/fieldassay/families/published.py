@@ -19,6 +19,8 @@ from fieldassay.errors import LibraryError
 from fieldassay.families.profile import Profile
 from fieldassay.library import Library
 
+MEASURED = 0.5  # part of the range of a band that must have been measured to say anything
+
 
 @dataclass(frozen=True, slots=True)
 class Band:
@@ -80,20 +82,20 @@ def parse(document: Mapping[str, Any]) -> Mapping[str, Published]:
 
 
 def agrees(published: Published, spectrum: Profile, library: Library) -> bool:
-    """True if every published band in the range measured is there and no absent one is.
+    """True if every published band is there and no absent one is.
 
-    A band outside the range measured says nothing; if all are outside, there is no support.
+    What was not measured is neither: at least half of the range of each band must be.
     """
     grid = library.grid_cm1
     lo, hi = spectrum.window
     if hi - lo < 2:
         return False
     at, height = grid[spectrum.tops], spectrum.heights
-    looked_for = 0
+    for band in (*published.present, *published.absent):
+        measured = min(band.to_cm1, grid[hi - 1]) - max(band.from_cm1, grid[lo])
+        if measured < MEASURED * (band.to_cm1 - band.from_cm1):
+            return False
     for band in published.present:
-        if band.from_cm1 < grid[lo] or band.to_cm1 > grid[hi - 1]:
-            continue
-        looked_for += 1
         near = (at >= band.from_cm1 - band.tolerance_cm1) & (at <= band.to_cm1 + band.tolerance_cm1)
         if not np.any(height[near] >= band.height):
             return False
@@ -101,7 +103,7 @@ def agrees(published: Published, spectrum: Profile, library: Library) -> bool:
         near = (at >= band.from_cm1) & (at <= band.to_cm1)
         if np.any(height[near] >= band.height):
             return False
-    return looked_for > 0
+    return True
 
 
 def _band(row: Mapping[str, Any]) -> Band:
