@@ -385,8 +385,16 @@ int fa_axis(const double *measured, size_t measured_length, const double *refere
         const size_t from = first + s * FA_AXIS_SEGMENT;
         const size_t to = from + FA_AXIS_SEGMENT < last ? from + FA_AXIS_SEGMENT : last;
         double sums[2 * FA_AXIS_LAGS + 1] = {0.0}, square = 0.0;
+        const int inside = from >= FA_AXIS_LAGS && to + FA_AXIS_LAGS <= n;
         for (size_t i = from; i < to; i++) {
             square += reference[i] * reference[i];
+        }
+        for (size_t i = from; i < to && inside; i++) {
+            for (size_t lag = 0; lag <= 2 * FA_AXIS_LAGS; lag++) {
+                sums[lag] += measured[i + lag - FA_AXIS_LAGS] * reference[i];
+            }
+        }
+        for (size_t i = from; i < to && !inside; i++) {
             for (size_t lag = 0; lag <= 2 * FA_AXIS_LAGS; lag++) {
                 const size_t at = i + lag; /* FA_AXIS_LAGS too high */
                 const double y = at < FA_AXIS_LAGS || at - FA_AXIS_LAGS >= n ? 0.0 : measured[at - FA_AXIS_LAGS];
@@ -395,7 +403,7 @@ int fa_axis(const double *measured, size_t measured_length, const double *refere
         }
         energy[s] = square;
         for (size_t lag = 0; lag <= 2 * FA_AXIS_LAGS; lag++) {
-            table[lag * count + s] = sums[lag];
+            table[lag * count + s] = sums[lag] / norm;
         }
     }
     double shifts[SHIFTS], stretches[FA_AXIS_STRETCHES];
@@ -431,8 +439,8 @@ int fa_axis(const double *measured, size_t measured_length, const double *refere
                 const double rest = local - near;
                 const double *row = table + (size_t)(near + FA_AXIS_LAGS) * count + s;
                 const double left = row[-(ptrdiff_t)count], mid = row[0], right = row[count];
-                const double value = ((mid + 0.5 * rest * (right - left)) +
-                                      0.5 * rest * rest * ((right - 2.0 * mid) + left)) / norm;
+                const double value = (mid + 0.5 * rest * (right - left)) +
+                                     0.5 * rest * rest * ((right - 2.0 * mid) + left);
                 said[s] = value;
                 sum += value;
             }
