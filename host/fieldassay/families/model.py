@@ -190,14 +190,15 @@ def build(
         member = np.array([key in members for key in table.keys])
         normal, middle, spread = table.leave_each_out(member)
         odds = weights(normal.mean(axis=1), table.likeness_left_out(member))
+        others = table.used & ~member
         agreeing, rarity = np.ones(member.size, dtype=bool), 0.0
         if (file := files.get(word)) is not None:
             agreeing = table.agreeing(file, library)
-            outside = agreeing[~member]
+            outside = agreeing[others]
             rarity = float(-np.log((outside.sum() + 1.0) / (outside.size + 1.0)))
-        odds = np.where(agreeing, odds + rarity, -np.inf)
+        odds = np.where(agreeing & (table.used | member), odds + rarity, -np.inf)
         # One more outsider, at even odds, so that none is no certainty.
-        offset = float(np.log((np.exp(odds[~member]).sum() + 1.0) / ((~member).sum() + 1.0)))
+        offset = float(np.log((np.exp(odds[others]).sum() + 1.0) / (others.sum() + 1.0)))
         evidence = np.maximum((odds - offset) / LN10, 0.0)
         typical = float(np.median(evidence[member]))
         if typical < numbers["min_typical"]:
@@ -217,10 +218,10 @@ def build(
         wrong = np.where(member, wrong, np.maximum(wrong, evidence))
     if not families:
         return None
-    others = np.sort(np.where(wrong > right, wrong, 0.0))
+    noted = np.sort(np.where(wrong > right, wrong, 0.0)[table.used])
     names = tuple(library.substances[table.keys[i]].name for i in table.owner)
     gain, base = _stacked(families, profile.points(library.grid_cm1.size))
-    return Model(families, weights, files, gain, base, others, names, table.curves)
+    return Model(families, weights, files, gain, base, noted, names, table.curves)
 
 
 def _words(
@@ -269,9 +270,15 @@ class _Table:
     """Band presence of the substances that are looked at: the mean over references, and curves."""
 
     def __init__(
-        self, keys: list[str], spectra: list[list[Profile]], presence: Floats, seen: Floats
+        self,
+        keys: list[str],
+        used: Bools,
+        spectra: list[list[Profile]],
+        presence: Floats,
+        seen: Floats,
     ) -> None:
         self.keys = keys
+        self.used = used  # (M,): those that are others of every family
         self.spectra = spectra
         self.presence = presence  # (S, M, B), 0 where not seen
         self.seen = seen  # (M, B)
@@ -285,7 +292,8 @@ class _Table:
         entries: dict[str, list[Entry]] = {}
         for entry in library.entries:
             entries.setdefault(entry.substance, []).append(entry)
-        wanted = set(_some(sorted(entries), MAX_OTHERS))
+        others = set(_some(sorted(entries), MAX_OTHERS))
+        wanted = set(others)
         for members in words.values():
             wanted |= set(_some(sorted(members), MAX_MEMBERS))
         keys = sorted(wanted)
@@ -298,7 +306,8 @@ class _Table:
             spectra.append(some)
             presence.append(bands.sum(axis=0) / np.maximum(data.sum(axis=0), 1.0))
             seen.append(data.max(axis=0))
-        return cls(keys, spectra, np.array(presence).transpose(1, 0, 2), np.array(seen))
+        used = np.array([key in others for key in keys])
+        return cls(keys, used, spectra, np.array(presence).transpose(1, 0, 2), np.array(seen))
 
     def views(self, member: Bools) -> tuple[View, ...]:
         """The log odds of a family."""
@@ -328,17 +337,18 @@ class _Table:
         )
 
     def leave_each_out(self, member: Bools) -> tuple[Floats, Floats, Floats]:
-        """Scores of every substance by a model without it.
+        """Scores of members and others by a model without them.
 
         Returns:
-            Scores less the middle over the spread of the others, shape (M, V); middle and spread,
-            (V,).
+            Scores less the middle over the spread of the others, shape (M, V), only of what is used
+            here; middle and spread, (V,).
         """
+        rows = np.flatnonzero(self.used | member)
         whole = self.views(member)
         scores = np.zeros((member.size, len(VIEWS)))
         for scale in {scale for scale, _ in VIEWS}:
             inside, n_inside, outside, n_outside = self._sums(scale, member)
-            bands, seen, at = self.presence[scale], self.seen, member[:, None]
+            bands, seen, at = self.presence[scale, rows], self.seen[rows], member[rows, None]
             there, lacking, information = _log_odds(
                 inside - bands * at, n_inside - seen * at,
                 outside - bands * ~at, n_outside - seen * ~at,
@@ -347,10 +357,10 @@ class _Table:
             for v, (of_scale, count) in enumerate(VIEWS):
                 if of_scale != scale:
                     continue
-                scores[:, v] = values @ whole[v].counted()
-                for i in np.flatnonzero(member) if count is not None else ():
-                    scores[i, v] = values[i, _picked(information[i], count)].sum()
-        others = scores[~member]
+                scores[rows, v] = values @ whole[v].counted()
+                for i in np.flatnonzero(member[rows]) if count is not None else ():
+                    scores[rows[i], v] = values[i, _picked(information[i], count)].sum()
+        others = scores[self.used & ~member]
         middle = np.median(others, axis=0)
         spread = others.std(axis=0) + 1e-6
         return (scores - middle) / spread, middle, spread
