@@ -15,7 +15,7 @@ CORE = [
     "library_file", "library_encode", "library_sources", "library_readers", "substance_names",
     "library_gates", "library_import", "library_join",
     "library_check", "library_pairs", "library_add", "library_append",
-    "library_transfer", "library_transfer_check",
+    "library_transfer", "library_transfer_check", "library_adapt",
     "plausible", "spots", "replay", "families",
 ]  # fmt: skip
 IMPURE = {
@@ -23,8 +23,8 @@ IMPURE = {
     "random", "tempfile", "shutil", "glob", "urllib", "http", "logging",
 }  # fmt: skip
 RIM = {
-    "config", "store", "ingest", "web", "cli", "commands", "live", "units", "service", "link",
-    "broker", "library_build", "pinned", "database", "supervisor", "evaluate",
+    "config", "store", "store_reader", "ingest", "web", "cli", "commands", "live", "units",
+    "service", "link", "broker", "library_build", "pinned", "database", "supervisor", "evaluate",
 }  # fmt: skip
 
 

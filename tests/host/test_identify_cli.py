@@ -17,7 +17,7 @@ from fieldassay import formats, library_build, substances
 from fieldassay.commands import identify as command
 from fieldassay.config import Home
 from fieldassay.errors import FormatError, LibraryError
-from fieldassay.formats import csv, jcamp
+from fieldassay.formats import csv, jcamp_write
 from fieldassay.hazards.cards import load_cards
 from fieldassay.library import Library
 from fieldassay.spectrum import Axis, Spectrum
@@ -53,7 +53,7 @@ def folder(tmp_path: Path, acetone: Spectrum) -> Path:
     inside = tmp_path / "spectra"
     (inside / "deep").mkdir(parents=True)
     (inside / "a.csv").write_bytes(csv.write(acetone))
-    (inside / "b.jdx").write_bytes(jcamp.write(acetone))
+    (inside / "b.jdx").write_bytes(jcamp_write.write(acetone))
     (inside / "deep" / "c.CSV").write_bytes(csv.write(acetone).replace(b",", b";"))
     (inside / "d.spc").write_bytes(b"\x00\x4b" + bytes(100))
     (inside / "notes.md").write_text("not looked at")
@@ -113,7 +113,7 @@ def test_a_wavelength_axis_needs_the_laser(
     plain = Spectrum(Axis(nm, "nm"), acetone.intensity)
     told = Spectrum(Axis(nm, "nm"), acetone.intensity, meta={"excitation_nm": "785"})
     (tmp_path / "nm.csv").write_bytes(csv.write(plain))
-    (tmp_path / "told.jdx").write_bytes(jcamp.write(told))
+    (tmp_path / "told.jdx").write_bytes(jcamp_write.write(told))
     pixels = Spectrum(Axis(np.arange(acetone.axis.values.size), "px"), acetone.intensity)
     (tmp_path / "px.csv").write_bytes(csv.write(pixels))
     (tmp_path / "cm.csv").write_bytes(csv.write(acetone))
@@ -140,7 +140,7 @@ def test_what_is_not_raman_is_refused(
     library = Library.open(library_path)
     infrared = Spectrum(acetone.axis, acetone.intensity, meta={"technique": "infrared"})
     path = tmp_path / "ir.jdx"
-    path.write_bytes(jcamp.write(infrared))
+    path.write_bytes(jcamp_write.write(infrared))
     with pytest.raises(FormatError) as error:
         command.identify_file(path, library)
     assert error.value.code == "not_raman"

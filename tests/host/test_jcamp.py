@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from fieldassay import formats
 from fieldassay.errors import FormatError
-from fieldassay.formats import asdf, jcamp
+from fieldassay.formats import asdf, jcamp, jcamp_write
 from fieldassay.spectrum import Axis, Spectrum
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +55,9 @@ class TestJcampContract(FormatContract):
 
     def samples(self) -> list[bytes]:
         return [file_with(table) for table in FORMS.values()] + [
-            jcamp.write(Spectrum(Axis(np.array([1.0, 2.5, 3.25]), "nm"), np.array([1.0, -2, 3e-9])))
+            jcamp_write.write(
+                Spectrum(Axis(np.array([1.0, 2.5, 3.25]), "nm"), np.array([1.0, -2, 3e-9]))
+            )
         ]
 
     def real_files(self, data_dir: Path) -> list[Path]:
@@ -222,7 +224,7 @@ def test_a_wrong_y_check_is_damage() -> None:
 
 def test_written_labels_cannot_be_forged_by_a_title() -> None:
     meta = {"title": "a\n##XUNITS=SECONDS $$ x", "owner": "secret", "Serial Number": "secret"}
-    data = jcamp.write(Spectrum(Axis(np.array([1.0, 2.0]), "cm-1"), np.ones(2), meta=meta))
+    data = jcamp_write.write(Spectrum(Axis(np.array([1.0, 2.0]), "cm-1"), np.ones(2), meta=meta))
     assert data.startswith(b"##TITLE=")
     assert b"secret" not in data and data.count(b"XUNITS") == 2
     assert formats.read(data, "x").axis.unit == "cm-1"

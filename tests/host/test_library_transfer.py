@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fieldassay import align, library_check, library_transfer, library_transfer_check
+from fieldassay import align, library_adapt, library_check, library_transfer, library_transfer_check
 from fieldassay.commands import library as command
 from fieldassay.errors import LibraryError
 from fieldassay.evaluate import shared_data
@@ -51,7 +51,7 @@ def standards(library: Library) -> list[Standard]:
 
 
 def rebuilt(library: Library, found: library_transfer.Transfer) -> Library:
-    references = library_transfer.adapted(library, found, "daughter")
+    references = library_adapt.adapted(library, found, "daughter")
     data = encode_references(references, library.substances, "test", {})
     return Library.from_buffer(np.frombuffer(data, np.uint8))
 
@@ -134,7 +134,7 @@ def test_the_correction_of_a_measurement_undoes_the_response(library: Library) -
     t = np.clip((2 * x - 302.0 - 2303.0) / (2303.0 - 302.0), -1.0, 1.0)
     y = 50.0 * np.exp(0.4 * t - 0.3 * t**2)
     spectrum = Spectrum(Axis(x, "cm-1"), y, noise=0.01 * y)
-    flat = library_transfer.corrected(spectrum, (0.4, -0.3), 302.0, 2303.0)
+    flat = library_adapt.corrected(spectrum, (0.4, -0.3), 302.0, 2303.0)
     assert np.allclose(flat.intensity, 50.0)
     assert flat.noise is not None and np.allclose(flat.noise, 0.5)
     assert flat.steps[-1].name == "transfer_response/1"

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path, PurePath
 from typing import Any
 
-from fieldassay import library_encode, library_transfer, library_transfer_check
+from fieldassay import library_adapt, library_encode, library_transfer, library_transfer_check
 from fieldassay.commands.identify import expand, read_bytes
 from fieldassay.commands.library_add import measured, recorded, substance_of
 from fieldassay.errors import LibraryError
@@ -147,7 +147,7 @@ def _make(
     temporary = args.output.with_name(args.output.name + ".tmp")
 
     def write() -> Library:
-        references = library_transfer.adapted(parent, found, args.daughter_unit)
+        references = library_adapt.adapted(parent, found, args.daughter_unit)
         with temporary.open("wb") as file:
             library_encode.write_references(file, references, parent.substances, title, stamp, grid)
         return Library.open(temporary)

@@ -141,9 +141,9 @@ def _exported(record: Record, form: str) -> bytes:
     if form == "cose":
         return record.sealed
     from fieldassay import calibration  # late: numpy takes long to import
-    from fieldassay.formats import csv, jcamp
+    from fieldassay.formats import csv, jcamp_write
 
-    write = {"csv": csv.write, "jcamp": jcamp.write}[form]
+    write = {"csv": csv.write, "jcamp": jcamp_write.write}[form]
     return write(calibration.spectrum_of(frame_of(record)))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from fieldassay.errors import FormatError
-from fieldassay.formats import csv, jcamp, spc
+from fieldassay.formats import csv, jcamp, jcamp_write, spc
 from fieldassay.formats.columns import MAX_BYTES, MAX_POINTS
 from fieldassay.spectrum import Spectrum
 
@@ -46,7 +46,7 @@ FORMATS: dict[str, Format] = {
         (".jdx", ".dx", ".jcm", ".jcamp"),
         jcamp.sniff,
         jcamp.read,
-        jcamp.write,
+        jcamp_write.write,
         jcamp.read_all,
     ),
     "spc": Format("Thermo/Galactic SPC", (".spc",), spc.sniff, spc.read),

@@ -1,64 +1,33 @@
 """Columns of text: CSV, TSV and the exports of many instruments; and writing CSV.
 
-Finds the longest run of lines with numbers, names its columns from the line above, keeps the
-`key,value` lines before it as facts. It guesses only what the text leaves no doubt about; several
-intensity columns without a name to choose by are an error.
+Chooses the columns of a `text_table` by their names and keeps the `key,value` lines before it as
+facts. It guesses only what the text leaves no doubt about; several intensity columns without a name
+to choose by are an error.
 """
 
 from __future__ import annotations
 
-import csv as quoted
-import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from fieldassay.errors import FormatError
 from fieldassay.formats.columns import (
-    MAX_CELLS,
     assemble,
     axis_unit,
-    check_points,
     facts,
     not_optical,
     not_scattered,
-    number,
-    split_lines,
     technique,
 )
+from fieldassay.formats.text_table import INTENSITY, read_table
 from fieldassay.spectrum import AxisUnit, Floats, Spectrum
 
-_MAX_HEADER_LINES = 10_000
-_MAX_COLUMNS = 1_000
-# A cell that begins with a number is a fact ("wl,532nm"), not a name; "1/cm" is a name.
-_STARTS_WITH_NUMBER = re.compile(r"[-+.]?\d(?!/cm)")
-_MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "-", "--"))
-# Tried in this order; the first with the most lines of numbers wins. None: any white space.
-_DELIMITERS = ("\t", ";", None, ",")
-
-# Intensity columns by the names instruments write, best first.
-_INTENSITY = (
-    re.compile(r"^processed"),
-    re.compile(r"dark.?subtracted|^corrected"),
-    re.compile(r"intensity|^counts|^signal|^amplitude|^cps"),
-    re.compile(r"^raw|^spectrum|^y$|raman(?!.?shift)"),
-)
 _NEVER = re.compile(r"dark(?!.?subtracted)|reference|^noise|%|absorb|irradiance|background|^time")
 _NOT_OPTICAL = re.compile(
     r"energy|\(m?ev\)|hz\b|frequency|2.?theta|m/z|^time|\bppm\b|minutes|seconds"
 )
 _NOISE = re.compile(r"^(noise|sigma|standard.deviation)")
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """The numbers of the file, shape (rows, columns), NaN where missing, and what stands above."""
-
-    columns: Floats
-    names: list[str]
-    header: list[list[str]]
 
 
 def sniff(data: bytes) -> bool:
@@ -76,7 +45,7 @@ def read(data: bytes) -> Spectrum:
     Raises:
         FormatError: not text, no two columns of numbers, or several spectra.
     """
-    table = _table(split_lines(data, _text(data)))
+    table = read_table(data)
     columns = table.columns
     x_column, unit, scale, assumed = _x_column(table.names, columns)
     y_column, noise_column = _y_columns(table.names, columns, x_column)
@@ -104,143 +73,6 @@ def read(data: bytes) -> Spectrum:
         if quantity:
             meta["y_quantity"] = quantity
     return assemble(x[keep] * scale, y[keep], unit, meta, noise)
-
-
-def _text(data: bytes) -> str:
-    try:
-        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return data.decode("utf-16")
-        if b"\x00" in data:
-            raise FormatError(
-                "not_text",
-                "The file has zero bytes: it is not text.",
-                "Export the spectrum as CSV, JCAMP-DX or SPC.",
-            )
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
-
-
-def _split(line: str, delimiter: str | None) -> list[str]:
-    if delimiter == "," and '"' in line:  # a comma inside quotes separates nothing
-        try:
-            cells = next(quoted.reader([line]))
-        except quoted.Error:
-            return []
-    else:
-        cells = line.split(delimiter, _MAX_COLUMNS)
-    cells = [cell.strip().strip('"').strip() for cell in cells]
-    return cells if any(cells) else []
-
-
-def _parse(cells: Sequence[str], decimal_comma: bool) -> list[float] | None:
-    """The numbers of a line, NaN where missing; None if it is no line of numbers.
-
-    That is two cells or more, each a number or a word for "missing", and at least one a number.
-    """
-    cells = list(cells)
-    while len(cells) > 2 and not cells[-1]:
-        cells.pop()  # a trailing delimiter is no column
-    if len(cells) < 2:
-        return None
-    values = []
-    for cell in cells:
-        value = number(cell.replace(",", ".", 1) if decimal_comma else cell)
-        if value is None:
-            if cell.lower() not in _MISSING:
-                return None
-            value = math.nan
-        values.append(value)
-    return values if any(value == value for value in values) else None
-
-
-def _table(lines: list[str]) -> _Table:
-    """The longest run of lines of numbers; a blank line neither ends nor lengthens a run."""
-    delimiter = _delimiter(lines)
-    run: list[list[float]] = []
-    best: list[list[float]] = []
-    begin = start = cell_count = 0
-    for index, line in enumerate(lines):
-        cells = _split(line, delimiter)
-        cell_count += len(cells)
-        if cell_count > MAX_CELLS:
-            raise FormatError(
-                "too_many_points",
-                f"The file has more than {MAX_CELLS} cells.",
-                "Export one spectrum to a file, with two columns.",
-            )
-        if not cells:
-            continue
-        values = _parse(cells, delimiter != ",")
-        if values is None:
-            run = []
-            continue
-        if not run:
-            start = index
-        run.append(values)
-        if len(run) > len(best):
-            best, begin = run, start
-    if len(best) < 2:
-        raise FormatError(
-            "no_columns",
-            "The file has no two columns of numbers.",
-            "Export the spectrum with one column for the axis and one for the intensity.",
-        )
-    width = max(map(len, best))
-    if width > _MAX_COLUMNS:
-        raise FormatError(
-            "several_spectra",
-            f"The file has more than {_MAX_COLUMNS} columns.",
-            "Export one spectrum to a file.",
-        )
-    check_points(len(best))
-    columns = np.full((len(best), width), np.nan)
-    for row, values in zip(columns, best, strict=True):
-        row[: len(values)] = values
-    above = [line for line in lines[max(0, begin - _MAX_HEADER_LINES) : begin] if line.strip()]
-    header = [_split(line, delimiter) for line in above]
-    names = _names(header[-1], above[-1], width, delimiter) if header else []
-    return _Table(columns, names, header[:-1] if names else header)
-
-
-def _names(row: list[str], line: str, width: int, delimiter: str | None) -> list[str]:
-    """The names of the columns if the line above the numbers has them, else an empty list."""
-    cells = [cell.lstrip("#").strip() for cell in row]
-    while cells and not cells[-1]:
-        cells.pop()
-    if len(cells) > width:
-        cells = [cell for cell in cells if cell]
-    if len(cells) < 2 or any(_STARTS_WITH_NUMBER.match(cell) for cell in cells):
-        return []
-    named = any(axis_unit(c) or any(p.search(c.lower()) for p in _INTENSITY) for c in cells)
-    if not named and cells[0].lower() not in ("x", "wave", "shift", "axis"):
-        return []
-    if len(cells) != width and delimiter is None:
-        return _resplit(line, width)
-    if len(cells) != width:
-        raise FormatError(
-            "columns_unclear",
-            f"The header names {len(cells)} columns and the lines have {width}.",
-            "Export the spectrum again with one name for each column.",
-        )
-    return cells
-
-
-def _resplit(line: str, width: int) -> list[str]:
-    """Names with blanks inside, above columns separated by blanks: two blanks separate names."""
-    cells = [c.strip() for c in re.split(r"\s{2,}|\t|,|;", line.strip().lstrip("#")) if c.strip()]
-    return cells if len(cells) == width else []
-
-
-def _delimiter(lines: list[str]) -> str | None:
-    """The separator that makes most lines numbers, judged on 800 lines."""
-    middle = len(lines) // 2
-    sample = lines[middle : middle + 400] + lines[-400:]
-    scores = [
-        sum(_parse(_split(line[:4096], d), d != ",") is not None for line in sample)
-        for d in _DELIMITERS
-    ]
-    return _DELIMITERS[scores.index(max(scores))]
 
 
 def _x_column(names: list[str], columns: Floats) -> tuple[int, AxisUnit, float, bool]:
@@ -284,7 +116,7 @@ def _y_columns(names: list[str], columns: Floats, x_column: int) -> tuple[int, i
     candidates = [i for i in usable if not _NEVER.search(lower[i]) and axis_unit(lower[i]) is None]
     if not candidates:  # read, so that whoever asks for scattered light can be told what it is
         candidates = [i for i in usable if not_scattered(lower[i])]
-    for pattern in _INTENSITY:
+    for pattern in INTENSITY:
         matching = [i for i in candidates if pattern.search(lower[i])]
         if len(matching) == 1:
             return matching[0], noise

@@ -1,8 +1,9 @@
-"""JCAMP-DX 4.24 and 5.01: blocks and labels in, one Spectrum out, or all of them; and writing.
+"""JCAMP-DX 4.24 and 5.01: a file in, one Spectrum out, or all of them.
 
 `read` takes the first block with a spectrum on an optical axis, `read_all` every block with data,
-as libraries of many spectra in one file need; `asdf` decodes the ordinates. What the file states
-about itself (NPOINTS, FIRSTY, X and Y checks, ##END) must hold, or it is damaged.
+as libraries of many spectra in one file need. `jcamp_blocks` takes the file apart, `asdf` decodes
+the ordinates, `jcamp_write` writes. What the file states about itself (NPOINTS, FIRSTY, X and Y
+checks, ##END) must hold, or it is damaged.
 Sources: McDonald and Wilks, Appl. Spectrosc. 42 (1988) 151; Lampen et al., Appl. Spectrosc. 53
 (1999) 1457.
 """
@@ -10,8 +11,7 @@ Sources: McDonald and Wilks, Appl. Spectrosc. 42 (1988) 151; Lampen et al., Appl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,14 +26,11 @@ from fieldassay.formats.columns import (
     facts,
     not_optical,
     not_scattered,
-    number,
-    split_lines,
     technique,
 )
+from fieldassay.formats.jcamp_blocks import NOT_LABEL, Block, first_page, parse_blocks
 from fieldassay.spectrum import Floats, Spectrum
 
-_MAX_RECORDS = 500_000
-_NOT_LABEL = re.compile(r"[\s_/-]")
 _TABLES = ("XYDATA", "XYPOINTS", "DATATABLE", "PEAKTABLE", "PEAKASSIGNMENTS")
 _FACTS = {
     "TITLE": "title",
@@ -58,38 +55,12 @@ _OUTER = frozenset({"names", "cas_name", "cas", "inchikey", "formula", "origin",
 _OUTER |= frozenset({"instrument", "resolution", "date"})
 
 
-@dataclass(slots=True)
-class Block:
-    """One ##TITLE … ##END block: its records in order; `closed` once ##END was seen.
-
-    `outer` is the block that holds it, if one does.
-    """
-
-    records: list[tuple[str, list[str]]] = field(default_factory=list)
-    closed: bool = False
-    outer: Block | None = None
-    first: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, label: str, lines: list[str]) -> None:
-        """Append a record; the first of a label is the one `get` finds."""
-        self.records.append((label, lines))
-        self.first.setdefault(label, lines)
-
-    def get(self, label: str) -> str:
-        """The value of the first record with this label, on one line; empty if there is none."""
-        return " ".join(line.strip() for line in self.first.get(label, ())[:20]).strip()
-
-    def number(self, label: str) -> float | None:
-        """The value as a number; None if absent or not a number. Blanks inside are tolerated."""
-        return number(self.get(label).replace(" ", ""))
-
-
 def sniff(data: bytes) -> bool:
     """True if the first label, after whatever text before it, is ##TITLE or ##JCAMP-DX."""
     head = data[:4096].removeprefix(b"\xef\xbb\xbf").decode("latin-1")
     for line in re.split(r"[\r\n]+", head):
         if line.lstrip().startswith("##"):
-            label = _NOT_LABEL.sub("", line.partition("=")[0]).upper()
+            label = NOT_LABEL.sub("", line.partition("=")[0]).upper()
             return label in ("##TITLE", "##JCAMPDX", "##JCAMP")
     return False
 
@@ -165,45 +136,10 @@ def read_all(data: bytes) -> list[tuple[str, Spectrum | FormatError]]:
     return found
 
 
-def parse_blocks(data: bytes) -> Iterator[Block]:
-    """The blocks in the order they begin; a LINK block comes before the blocks it holds."""
-    text = data.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
-    blocks: list[Block] = []
-    open_: list[Block] = []
-    lines: list[str] | None = None
-    count = 0
-    for line in split_lines(data, text):
-        line = line.partition("$$")[0]
-        stripped = line.lstrip()
-        if not stripped.startswith("##"):
-            if lines is not None and stripped:
-                lines.append(line)
-            continue
-        label, equals, value = stripped[2:].partition("=")
-        if not equals:
-            raise damaged(f"The label {stripped[:30]!r} has no '='.")
-        name = label.strip().upper() if label.startswith("$") else _NOT_LABEL.sub("", label).upper()
-        if name == "END":
-            if open_:
-                open_.pop().closed = True
-            lines = None
-            continue
-        if name == "TITLE" or not open_:
-            block = Block(outer=open_[-1] if open_ else None)
-            blocks.append(block)
-            open_.append(block)
-        lines = [value]
-        open_[-1].add(name, lines)
-        count += 1
-        if count > _MAX_RECORDS:
-            raise damaged(f"The file has more than {_MAX_RECORDS} labels.")
-    yield from blocks
-
-
 def _spectrum(block: Block) -> Spectrum:
     """The spectrum of one block."""
     if any(name == "NTUPLES" for name, _ in block.records):
-        block = _first_page(block)
+        block = first_page(block)
     table, lines = next((n, v) for n, v in block.records if n in _TABLES)
     form = lines[0].replace(" ", "").upper()
     if table.startswith("PEAK") or "PEAKS" in form:
@@ -317,48 +253,6 @@ def _check_first_y(block: Block, y: Floats, y_factor: float) -> None:
         raise damaged(f"FIRSTY is stated as {first_y:.6g} and is {y[0]:.6g}.")
 
 
-def _first_page(block: Block) -> Block:
-    """An NTUPLES block as a plain one: its first table with the attributes of its variables."""
-
-    def row(label: str) -> list[str]:
-        return [cell.strip() for cell in block.get(label).split(",")]
-
-    symbols = [s.upper() for s in row("SYMBOL")]
-    index = next((i for i, (n, _) in enumerate(block.records) if n == "DATATABLE"), None)
-    if index is None:
-        raise FormatError(
-            "no_spectrum", "The NTUPLES block has no data table.", "Export one plain spectrum."
-        )
-    lines = block.records[index][1]
-    form = lines[0].replace(" ", "").upper()
-    found = re.match(r"\((?:X\+\+\(([A-Z])\.\.|X([A-Z])\.\.)", form)
-    y_symbol = (found.group(1) or found.group(2)) if found else "Y"
-    plain = Block(closed=block.closed)
-    # A page may state its own count, after the attributes of all pages.
-    counts = [values for name, values in block.records[:index] if name == "NPOINTS"]
-    if counts:
-        plain.add("NPOINTS", counts[-1])
-    for name, values in block.records[:index]:
-        if name not in ("NTUPLES", "NPOINTS"):
-            plain.add(name, values)
-    for label, source, symbol in (
-        ("XUNITS", "UNITS", "X"),
-        ("YUNITS", "UNITS", y_symbol),
-        ("XFACTOR", "FACTOR", "X"),
-        ("YFACTOR", "FACTOR", y_symbol),
-        ("FIRSTX", "FIRST", "X"),
-        ("LASTX", "LAST", "X"),
-        ("FIRSTY", "FIRST", y_symbol),
-        ("NPOINTS", "VARDIM", "X"),
-    ):
-        cells = row(source)
-        place = symbols.index(symbol) if symbol in symbols else -1
-        if 0 <= place < len(cells) and cells[place]:
-            plain.add(label, [cells[place]])
-    plain.add("DATATABLE", lines)
-    return plain
-
-
 def _about_laser(label: str) -> bool:
     return ("LASER" in label and "WAVELENGTH" in label) or "EXCITATION" in label
 
@@ -369,45 +263,3 @@ def _or_one(value: float | None) -> float:
 
 def _with_note(spectrum: Spectrum, note: str) -> Spectrum:
     return replace(spectrum, meta={**spectrum.meta, "note": note})
-
-
-def write(spectrum: Spectrum) -> bytes:
-    """The spectrum as JCAMP-DX 5.01, XYPOINTS: exact, every float64 reads back bit for bit.
-
-    Only title, technique and excitation go into the labels; owner, place and date never do.
-    """
-    x, y = spectrum.axis.values, spectrum.intensity
-    units = {"cm-1": "1/CM", "nm": "NANOMETERS", "px": "PIXEL"}
-    kind = spectrum.meta.get("technique", "raman")
-    labels: Iterable[tuple[str, str]] = (
-        ("TITLE", _one_line(spectrum.meta.get("title", "")) or "spectrum"),
-        ("JCAMP-DX", "5.01"),
-        ("DATA TYPE", "INFRARED SPECTRUM" if kind == "infrared" else "RAMAN SPECTRUM"),
-        ("DATA CLASS", "XYPOINTS"),
-        ("ORIGIN", "fieldassay"),
-        ("OWNER", "not stated"),
-        *(
-            (("$EXCITATION WAVELENGTH", _one_line(spectrum.meta["excitation_nm"]) + " nm"),)
-            if "excitation_nm" in spectrum.meta
-            else ()
-        ),
-        ("XUNITS", units[spectrum.axis.unit]),
-        ("YUNITS", "ARBITRARY UNITS" if spectrum.unit == "arbitrary" else spectrum.unit.upper()),
-        ("XFACTOR", "1.0"),
-        ("YFACTOR", "1.0"),
-        ("FIRSTX", repr(float(x[0]))),
-        ("LASTX", repr(float(x[-1]))),
-        ("FIRSTY", repr(float(y[0]))),
-        ("MAXY", repr(float(y.max()))),
-        ("MINY", repr(float(y.min()))),
-        ("NPOINTS", str(len(spectrum))),
-        ("XYPOINTS", "(XY..XY)"),
-    )
-    lines = [f"##{label}={value}" for label, value in labels]
-    lines += [f"{a!r}, {b!r}" for a, b in zip(x.tolist(), y.tolist(), strict=True)]
-    return ("\r\n".join(lines) + "\r\n##END=\r\n").encode("ascii", "replace")
-
-
-def _one_line(text: str) -> str:
-    """Free text that cannot end its label, start another or become a comment."""
-    return re.sub(r"\s+", " ", text.replace("$$", "$ $").replace("##", "# #")).strip()[:200]
