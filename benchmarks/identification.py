@@ -60,7 +60,8 @@ def _library(case: Path) -> Any:
     """The library of the case, made once; again when the code that makes it changes."""
     import fieldassay
     from fieldassay import library_build, library_encode
-    from fieldassay.library import Library, LibrarySubstance
+    from fieldassay.library import Library
+    from fieldassay.library_header import LibrarySubstance
 
     code = Path(fieldassay.__file__).parent
     digest = hashlib.sha256(Path(__file__).read_bytes())

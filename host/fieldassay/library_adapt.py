@@ -14,8 +14,8 @@ import numpy as np
 
 from fieldassay import align
 from fieldassay.library import Library
-from fieldassay.library_check import spectrum_of
 from fieldassay.library_encode import Reference
+from fieldassay.library_faults import spectrum_of
 from fieldassay.library_transfer import Transfer
 from fieldassay.spectrum import Axis, Spectrum, Step
 

@@ -16,8 +16,9 @@ import numpy as np
 from fieldassay import library_file
 from fieldassay.errors import LibraryError
 from fieldassay.kernel.planes import build_planes, fingerprint
-from fieldassay.library import MATRICES, Entry, Library, LibrarySubstance, columns_of
+from fieldassay.library import MATRICES, Library
 from fieldassay.library_encode import Reference, reference_row
+from fieldassay.library_header import Entry, LibrarySubstance, columns_of
 from fieldassay.preprocess import recipe
 
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from fieldassay import library_file
 from fieldassay.errors import LibraryError
 from fieldassay.kernel.planes import build_planes, fingerprint
-from fieldassay.library import MATRICES, LibrarySubstance, Matrix, columns_of
+from fieldassay.library import MATRICES, Matrix
+from fieldassay.library_header import LibrarySubstance, columns_of
 from fieldassay.preprocess import noise, recipe
 from fieldassay.spectrum import Spectrum
 
@@ -31,7 +32,7 @@ Allocate = Callable[[tuple[int, int]], Matrix]
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One spectrum of a known substance; the other fields are those of `library.Entry`.
+    """One spectrum of a known substance; the other fields are those of `library_header.Entry`.
 
     Attributes:
         substance: Id of the substance.

@@ -15,7 +15,8 @@ from types import MappingProxyType
 import numpy as np
 
 from fieldassay.errors import LibraryError
-from fieldassay.library import Library, LibrarySubstance, Matrix
+from fieldassay.library import Library, Matrix
+from fieldassay.library_header import LibrarySubstance
 from fieldassay.substance_names import UNKNOWN_FAMILY
 
 

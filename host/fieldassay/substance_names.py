@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fieldassay.errors import LibraryError
-from fieldassay.library import LibrarySubstance
+from fieldassay.library_header import LibrarySubstance
 from fieldassay.substances import SubstanceInfo
 
 UNKNOWN_FAMILY = "unknown"

@@ -12,9 +12,9 @@ CORE = [
     "spectrum", "verdict", "errors", "frame", "calibration", "substances", "library", "kernel",
     "align", "bands", "drift", "explain", "decide", "identify", "mixtures", "naming", "quality",
     "preprocess", "scatter", "formats", "hazards",
-    "library_file", "library_encode", "library_sources", "library_readers", "substance_names",
-    "library_gates", "library_import", "library_join",
-    "library_check", "library_pairs", "library_add", "library_append",
+    "library_file", "library_header", "library_encode", "library_sources", "library_readers",
+    "substance_names", "library_gates", "library_import", "library_join",
+    "library_check", "library_faults", "library_pairs", "library_add", "library_append",
     "library_transfer", "library_transfer_check", "library_adapt",
     "plausible", "spots", "replay", "families",
 ]  # fmt: skip

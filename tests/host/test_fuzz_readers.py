@@ -23,9 +23,10 @@ import pytest
 from fieldassay import formats, library_encode
 from fieldassay.errors import FormatError, LibraryError
 from fieldassay.kernel.search import top_references
-from fieldassay.library import Library, LibrarySubstance
+from fieldassay.library import Library
 from fieldassay.library_encode import Grid, Reference
 from fieldassay.library_file import PREFIX
+from fieldassay.library_header import LibrarySubstance
 from fieldassay.spectrum import Axis, Spectrum
 
 FILES = int(os.environ.get("FIELDASSAY_FUZZ_FILES", "2000"))

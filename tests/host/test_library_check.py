@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fieldassay import formats, library_check, library_pairs
+from fieldassay import formats, library_check, library_faults, library_pairs
 from fieldassay.commands import library as command
 from fieldassay.explain import Scene, prepare
 from fieldassay.identify import THRESHOLDS
-from fieldassay.library import Library, LibrarySubstance
+from fieldassay.library import Library
 from fieldassay.library_encode import Reference, encode_references
+from fieldassay.library_header import LibrarySubstance
 from fieldassay.preprocess import recipe
 from fieldassay.spectrum import Axis, Spectrum
 from fieldassay.substance_names import Finder, Names
@@ -38,7 +39,7 @@ def reference(substance: str, spectrum: Spectrum, label: str, laser_nm: float = 
 
 def references_of(library: Library, substances: Sequence[str] = ()) -> list[Reference]:
     return [
-        reference(e.substance, library_check.spectrum_of(library, e), e.label)
+        reference(e.substance, library_faults.spectrum_of(library, e), e.label)
         for e in library.entries
         if not substances or e.substance in substances
     ]
@@ -168,10 +169,10 @@ def test_the_signal_to_noise_needed_is_the_one_that_tells_apart(
 def _right(library: Library, pair: library_pairs.Pair, snr: float, times: int) -> int:
     """How often the first of a pair, measured with white noise, is ahead of the second."""
     rng = np.random.default_rng(11)
-    raw = library_check.spectrum_of(library, library.entries[pair.rows[0]])
+    raw = library_faults.spectrum_of(library, library.entries[pair.rows[0]])
     x = np.arange(raw.axis.values[0], raw.axis.values[-1], SPACING_CM1)
     y = np.interp(x, raw.axis.values, raw.intensity)
-    height = float(np.max(raw.intensity - library_check.baseline.asls(raw.intensity)))
+    height = float(np.max(raw.intensity - library_faults.baseline.asls(raw.intensity)))
     right = 0
     for _ in range(times):
         noisy = Spectrum(Axis(x, "cm-1"), y + rng.normal(0.0, height / snr, y.size))

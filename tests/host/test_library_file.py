@@ -18,8 +18,9 @@ import pytest
 from fieldassay import library_encode, library_file
 from fieldassay.errors import LibraryError
 from fieldassay.kernel.planes import build_planes
-from fieldassay.library import Library, LibrarySubstance
+from fieldassay.library import Library
 from fieldassay.library_encode import Grid, Reference
+from fieldassay.library_header import LibrarySubstance
 from fieldassay.spectrum import Axis, Spectrum
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from fieldassay.commands import identify as identify_command
 from fieldassay.errors import LibraryError
-from fieldassay.library import Library, LibrarySubstance
+from fieldassay.library import Library
 from fieldassay.library_encode import Grid, Reference, encode_references
+from fieldassay.library_header import LibrarySubstance
 from fieldassay.library_join import join
 from fieldassay.spectrum import Axis, Spectrum
 

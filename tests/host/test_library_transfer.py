@@ -11,7 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fieldassay import align, library_adapt, library_check, library_transfer, library_transfer_check
+from fieldassay import (
+    align,
+    library_adapt,
+    library_faults,
+    library_transfer,
+    library_transfer_check,
+)
 from fieldassay.commands import library as command
 from fieldassay.errors import LibraryError
 from fieldassay.evaluate import shared_data
@@ -34,7 +40,7 @@ def library(library_path: Path) -> Library:
 def daughter(library: Library, substance: str, rng: np.random.Generator) -> Spectrum:
     """What a unit with another axis, broader lines and another response measures."""
     entry = next(e for e in library.entries if e.substance == substance)
-    spectrum = library_check.spectrum_of(library, entry)
+    spectrum = library_faults.spectrum_of(library, entry)
     x, y = spectrum.axis.values, spectrum.intensity
     y = align.broadened(np.pad(y, 20, mode="edge"), WIDTH_CM1)[20:-20]
     centre = 0.5 * (library.grid_cm1[0] + library.grid_cm1[-1])
@@ -105,7 +111,7 @@ def test_a_held_out_standard_that_is_no_longer_named_counts_against_it(
     """A salt as the parent measures it: the axis of the daughter must not have moved back."""
     adapted = rebuilt(library, library_transfer.estimate(library, standards[:5]))
     entry = next(e for e in library.entries if e.substance == "calcium-carbonate")
-    own = Standard("old.csv", "calcium-carbonate", library_check.spectrum_of(library, entry))
+    own = Standard("old.csv", "calcium-carbonate", library_faults.spectrum_of(library, entry))
     (tried,) = library_transfer_check.check(library, adapted, [own])
     assert tried.verdict == "inconclusive" and tried.failed == "no longer named"
 
@@ -119,7 +125,7 @@ def test_the_response_is_no_part_of_the_references(
     adapted = rebuilt(library, found)
     centre = 0.5 * (library.grid_cm1[0] + library.grid_cm1[-1])
     for entry in adapted.entries[:10]:
-        own = library_check.spectrum_of(library, library.entries[entry.row])
+        own = library_faults.spectrum_of(library, library.entries[entry.row])
         at = own.axis.values + found.shift_cm1 + found.stretch * (own.axis.values - centre)
         columns = slice(entry.first, entry.last)
         expected = np.interp(adapted.grid_cm1[columns], at, own.intensity)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
-from fieldassay import library as falib
 from fieldassay.kernel.search import top_references, top_references_numpy
-from fieldassay.library import Library
+from fieldassay.library import MATRICES, Library
+from fieldassay.library_file import Writer
+from fieldassay.library_header import columns_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,8 +27,14 @@ def make_library(rows: np.ndarray, valid: list[tuple[int, int]]) -> Library:
         "grid": {"first_cm1": 0, "step_cm1": 1, "columns": rows.shape[1]},
     }  # fmt: skip
     matrix = rows.astype(np.float32)
-    data = falib.encode(header, {"raw": matrix, "linear": matrix, "matrix": matrix})
-    return Library.from_buffer(np.frombuffer(data, dtype=np.uint8))
+    file = io.BytesIO()
+    writer = Writer(file)
+    for name in MATRICES:
+        writer.add(name, "<f4", matrix.shape, [matrix], padded=True)
+    writer.add("valid", "<i4", (len(valid), 2), [np.array(valid, dtype="<i4")])
+    table, profiles = columns_of(entries)
+    writer.finish({**header, "entries": table, "profiles": profiles})
+    return Library.from_buffer(np.frombuffer(file.getvalue(), dtype=np.uint8))
 
 
 @st.composite

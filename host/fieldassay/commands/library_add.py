@@ -21,12 +21,13 @@ from fieldassay import calibration, config, library_add, library_encode, substan
 from fieldassay.commands.identify import expand, read_bytes, read_file
 from fieldassay.commands.record import frame_of
 from fieldassay.errors import LibraryError
-from fieldassay.library import Library, LibrarySubstance
+from fieldassay.library import Library
 from fieldassay.library_add import Averaged, Judged, Measurement
 from fieldassay.library_append import append
 from fieldassay.library_build import require_folder
 from fieldassay.library_encode import Grid, Reference
 from fieldassay.library_gates import require_reference
+from fieldassay.library_header import LibrarySubstance
 from fieldassay.preprocess import recipe
 from fieldassay.store import Store
 from fieldassay.substance_names import Finder, Names, valid_cas

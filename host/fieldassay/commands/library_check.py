@@ -14,7 +14,8 @@ from typing import Any
 
 from fieldassay import library_check
 from fieldassay.library import Library
-from fieldassay.library_check import Checked, Finding
+from fieldassay.library_check import Checked
+from fieldassay.library_faults import Finding
 from fieldassay.library_pairs import K_SIGMA, SPACING_CM1, Pair
 
 SHOWN = 40

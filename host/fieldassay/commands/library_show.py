@@ -12,7 +12,8 @@ from dataclasses import asdict
 from typing import Any
 
 from fieldassay import substances
-from fieldassay.library import Entry, Library
+from fieldassay.library import Library
+from fieldassay.library_header import Entry
 from fieldassay.substances import SubstanceInfo
 
 GROUPS = ("scheduled", "precursor", "cutting agent")

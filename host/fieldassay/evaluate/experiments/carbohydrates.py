@@ -22,7 +22,7 @@ from fieldassay.evaluate.distort import Floats, band_area
 from fieldassay.evaluate.setting import HELD_OUT, Setting
 from fieldassay.evaluate.shared_data import MIXTURES
 from fieldassay.evaluate.table import Outcome, Row, Target
-from fieldassay.library import LibrarySubstance
+from fieldassay.library_header import LibrarySubstance
 from fieldassay.spectrum import Axis, Spectrum
 
 NAME = "carbohydrates"
