@@ -62,6 +62,10 @@ def test_targets() -> None:
         for n, substances in ((20, 20), (60, 60), (60, 20))
     )
     assert not few["proved"] and many["proved"] and not repeats["proved"]
+    tuned = table.Row(
+        "x", "t", "all", 60, 60, 60, target=least, tuned="thresholds were chosen here"
+    )
+    assert not tuned.as_dict()["proved"]
     assert table.Row("x", "t", "all", target=least, absent="no data").reached == "not run"
 
 

@@ -19,9 +19,9 @@ HEAD = """# Measured accuracy
 
 How often the identification is right on spectra whose truth is known. Intervals are exact
 (Clopper-Pearson, 95 %). A rate counts as *reached* by its own value; *proved* stands only where the
-whole interval is on the right side of the target and each trial is a substance of its own. Repeats
-of one sample are no independent trials: the columns say how many substances and instruments stand
-behind each count.
+spectra chose no threshold, the whole interval is on the right side of the target and each trial is
+a substance of its own. Repeats of one sample are no independent trials: the columns say how many
+substances and instruments stand behind each count.
 
 After each test stands what was tuned: *tuned* means that thresholds were chosen on these spectra,
 so the number is no independent estimate; *seen*, that their scores are among the ranks of the

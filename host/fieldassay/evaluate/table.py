@@ -40,6 +40,10 @@ class Target:
         return interval[1] <= self.least if self.at_most else interval[0] >= self.least
 
 
+# What `tuned` says of spectra that chose nothing; others can reach a target but prove nothing.
+INDEPENDENT = ("", "not used to choose thresholds")
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of the table.
@@ -116,7 +120,11 @@ class Row:
             "headline": self.target is not None and self.group.startswith(HEADLINES),
             # Repeats of one substance are no independent trials, so they prove nothing.
             "proved": bool(
-                target and interval and self.n <= self.substances and target.proved(interval)
+                target
+                and interval
+                and self.n <= self.substances
+                and self.tuned in INDEPENDENT
+                and target.proved(interval)
             ),
             "tuned": self.tuned,
             "note": self.note,
