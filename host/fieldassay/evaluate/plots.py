@@ -180,8 +180,8 @@ PICTURES: Mapping[str, Picture] = {
     "accuracy-reliability": (
         ("reliability_other",), _reliability,
         "The error rates stated in `quality` against those counted, with exact 95 % intervals; "
-        "p_other is a rank of the whole rule; the calibration is made from these same spectra, so this "
-        "shows that it is used rightly and not that it holds elsewhere",
+        "p_other is a rank of the whole rule; the calibration is made from these same spectra, so "
+        "this shows that it is used rightly and not that it holds elsewhere",
     ),
     "accuracy-detection": (
         ("detection",), _detection,
