@@ -67,6 +67,12 @@ def build(
     """
     source = source or library_sources.default()
     stamp = _stamp(source)
+    if output.exists() and not output.is_file() and not output.is_dir():
+        raise LibraryError(
+            "library_not_writable",
+            f"{output} is no plain file, and is not replaced.",
+            "Give the name of a file with --output.",
+        )
     if output.exists() and sources_complete(sources, source):
         try:
             existing = Library.open(output)

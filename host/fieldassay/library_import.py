@@ -231,7 +231,10 @@ def parse_mapping(data: bytes) -> dict[tuple[str, str], Told]:
     known = {f.name for f in fields(Told)}
     rows: dict[tuple[str, str], Told] = {}
     try:
-        reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
+        text = data.decode("utf-8-sig")
+        head = text.partition("\n")[0]
+        delimiter = ";" if ";" in head and "," not in head else ","  # as spreadsheets write it
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
         names = [name.strip() for name in reader.fieldnames or ()]
         if "file" not in names or set(names) - known or len(set(names)) != len(names):
             raise ValueError(f"its columns are {', '.join(names)[:120] or 'missing'}")
@@ -244,7 +247,15 @@ def parse_mapping(data: bytes) -> dict[tuple[str, str], Told]:
             told = Told(**values)
             _number(told.laser_nm, "laser_nm")
             _number(told.resolution_cm1, "resolution_cm1")
+            if (told.file, told.block) in rows:
+                raise ValueError(f"line {reader.line_num} says it again of {told.file[:80]}")
             rows[told.file, told.block] = told
+    except UnicodeDecodeError as error:
+        raise LibraryError(
+            "mapping_not_usable",
+            "The mapping cannot be used: it is not UTF-8 text.",
+            "Save it as CSV in UTF-8.",
+        ) from error
     except (ValueError, csv.Error) as error:
         raise LibraryError(
             "mapping_not_usable",

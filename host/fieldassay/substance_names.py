@@ -67,8 +67,10 @@ class Found:
 
 
 def normal(name: str) -> str:
-    """A name for comparison: letters of one size, one kind of separator, no Greek letters."""
-    text = unicodedata.normalize("NFKC", name).casefold().strip()
+    """A name for comparison: small letters without accents, one kind of separator, no Greek."""
+    parts = unicodedata.normalize("NFKD", name).casefold()
+    accentless = "".join(letter for letter in parts if not unicodedata.combining(letter))
+    text = unicodedata.normalize("NFKC", accentless).strip()
     for letter, word in _GREEK.items():
         text = text.replace(letter, word)
     return re.sub(r"[\s_\-‐‑–—]+", " ", text).strip(" .,;")

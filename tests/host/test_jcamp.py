@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import sys
 import warnings
 from collections import Counter
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from fieldassay import formats
 from fieldassay.errors import FormatError
-from fieldassay.formats import asdf, jcamp, jcamp_write
+from fieldassay.formats import asdf, jcamp, jcamp_blocks, jcamp_write
 from fieldassay.spectrum import Axis, Spectrum
 from hypothesis import given
 from hypothesis import strategies as st
@@ -355,3 +356,16 @@ def test_an_x_beyond_any_number_is_one_error() -> None:
     for x in (b"1e999", b"0e999", b"-1.5e400"):
         with pytest.raises(FormatError):
             jcamp.read(text.replace(b"1e999", x))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_names_in_other_languages_are_read_either_way(encoding: str) -> None:
+    data = file_with("", head=HEAD).decode("latin-1")
+    assert "##TITLE" in data
+    renamed = re.sub("##TITLE=.*", "##TITLE=Parac\u00e9tamol", data, count=1)
+    blocks = list(jcamp_blocks.parse_blocks(renamed.encode(encoding)))
+    assert blocks[0].get("TITLE") == "Parac\u00e9tamol"
+
+
+def test_a_file_without_labels_is_damaged() -> None:
+    assert code_of(b"\x01nothing at all\n") == "file_damaged"

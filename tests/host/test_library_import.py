@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -156,13 +157,49 @@ def test_the_mapping_counts_more_than_the_file(
     [
         b"", b"name,cas\nx,1\n", b"file,surprise\na,b\n", b"file,file\na,b\n", b"file\n\xff\n",
         b"file,laser_nm\na,red\n", b"file,laser_nm\na,-5\n", b"file,cas\n,67-64-1\n",
-        b"file,cas\na,b,c\n", b'file\n"a\n',
+        b"file,cas\na,b,c\n", b'file\n"a\n', b"file,cas\na,67-64-1\na,58-08-2\n",
     ],
 )  # fmt: skip
 def test_a_wrong_mapping_is_a_typed_error(text: bytes) -> None:
     with pytest.raises(LibraryError) as caught:
         parse_mapping(text)
     assert caught.value.code == "mapping_not_usable"
+
+
+def test_a_mapping_with_semicolons_is_read() -> None:
+    rows = parse_mapping("file;block;substance\na.jdx;x, y;Ac\u00e9tone\n".encode())
+    assert rows["a.jdx", "x, y"].substance == "Ac\u00e9tone"
+
+
+def test_what_is_no_file_is_not_replaced(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    source = csv_file(tmp_path / "acetone.csv", 1)
+    for action in (["import", str(source), "--force"], ["build", "--offline"]):
+        with pytest.raises(LibraryError) as caught:
+            run(capsys, *action, "--output", pipe)
+        assert caught.value.code == "library_not_writable" and pipe.is_fifo()
+
+
+def test_a_file_that_is_no_library_is_not_built_over(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    thesis = tmp_path / "thesis.txt"
+    thesis.write_text("three years", encoding="utf-8")
+    with pytest.raises(LibraryError) as caught:
+        run(capsys, "build", "--offline", "--output", thesis)
+    assert caught.value.code == "library_exists" and thesis.read_text() == "three years"
+
+
+def test_what_is_doubtful_is_said_of_what_was_taken(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    source = tmp_path / "lib.jdx"
+    source.write_text(block("Azeton", 1, "CAS REGISTRY NO=58-08-3"), encoding="utf-8")
+    _, out = run(capsys, "import", source, "--output", tmp_path / "a.falib")
+    assert "noted    lib.jdx Azeton (azeton): cas_invalid" in out
 
 
 def test_same_files_same_library(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -106,3 +106,11 @@ def test_forms_and_file_names() -> None:
     assert file_names("acetone_2") == ("acetone_2", "acetone")
     assert file_names("sugar-b") == ("sugar-b", "sugar")
     assert file_names("MDMA") == ("MDMA",)
+
+
+def test_accents_do_not_make_another_substance() -> None:
+    finder = Finder(CATALOGUE.values())
+    assert finder.find(Names(("Parac\u00e9tamol",))).substance.id == "acetaminophen"
+    first = finder.find(Names(("\u5496\u5561\u56e0",))).substance
+    second = finder.find(Names(("\u30ab\u30d5\u30a7\u30a4\u30f3",))).substance
+    assert first.id != second.id and first.name == "\u5496\u5561\u56e0"

@@ -15,7 +15,9 @@ from fieldassay.commands import (
     library_show,
     library_transfer,
 )
+from fieldassay.errors import LibraryError
 from fieldassay.library import Library
+from fieldassay.library_file import MAGIC
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,8 +81,27 @@ def run(args: argparse.Namespace) -> int:
     return library_check.run(args, library)
 
 
+def _require_library(path: Path) -> None:
+    """A file that is no library is somebody's, and is not written over."""
+    try:
+        if not path.is_file():  # opening a pipe would wait for ever
+            return
+        with path.open("rb") as file:
+            begins = file.read(len(MAGIC))
+    except OSError:  # not there, or writing gives the better error
+        return
+    if begins and begins[:5] != MAGIC[:5]:
+        raise LibraryError(
+            "library_exists",
+            f"{path} is there already and is no library.",
+            "Give another name with --output.",
+        )
+
+
 def _build(args: argparse.Namespace, home: config.Home) -> int:
     source = library_sources.load()[args.source]
+    if args.output is not None:
+        _require_library(args.output)
     done = library_build.build(
         output=args.output or library_build.library_path(home, source),
         sources=library_build.source_folder(home, source),

@@ -64,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import; 1 if anything was refused."""
+    if args.output.exists() and not args.output.is_file() and not _is_folder(args.output):
+        raise LibraryError(
+            "library_not_writable",
+            f"{args.output} is no plain file, and is not replaced.",
+            "Give the name of a file with --output.",
+        )
     if _is_folder(args.output) or (args.output.exists() and not args.force):
         raise LibraryError(
             "library_exists",
@@ -229,6 +235,10 @@ def _print(
         print(f"refused  {f'{row.file} {row.block}'.strip()}: {row.code}: {row.what} {row.do_next}")
     for name in ignored:
         print(f"ignored  {name}: not a spectrum file by its name")
+    for told in report.accepted:
+        if told.flags:
+            where = f"{told.file} {told.block}".strip()
+            print(f"noted    {where} ({told.substance}): {', '.join(told.flags)}")
     if library is None:
         print("No library was made: every spectrum was refused.")
         return

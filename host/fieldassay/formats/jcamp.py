@@ -89,6 +89,8 @@ def read(data: bytes) -> Spectrum:
         return spectrum
     if refused is not None and len(blocks) <= 2:
         raise refused
+    if not blocks:
+        raise damaged("The file has no block: no label ##TITLE= begins one.")
     names = ", ".join(f"{b.get('TITLE')[:30]!r} ({b.get('DATATYPE')[:30]})" for b in blocks[:8])
     raise FormatError(
         "no_spectrum",

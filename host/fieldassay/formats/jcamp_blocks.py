@@ -44,7 +44,11 @@ class Block:
 
 def parse_blocks(data: bytes) -> Iterator[Block]:
     """The blocks in the order they begin; a LINK block comes before the blocks it holds."""
-    text = data.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
+    plain = data.removeprefix(b"\xef\xbb\xbf")
+    try:  # the standard knows ASCII only; names in other languages are written either way
+        text = plain.decode("utf-8")
+    except UnicodeDecodeError:
+        text = plain.decode("latin-1")
     blocks: list[Block] = []
     open_: list[Block] = []
     lines: list[str] | None = None
