@@ -1,7 +1,10 @@
 /* See fa_cascade.h. Who is scored exactly, and when; docs/explanation/exact-search.md numbers the steps. */
 #include "fa_cascade.h"
 
-enum { SEEDS = 3 }; /* times k rows are looked at for the first threshold */
+enum {
+    SEEDS = 3, /* times k rows are looked at for the first threshold */
+    FEW = 32 /* rows in cache whose exact scores take no longer than making the query's codes */
+};
 
 /* ---- heaps of rows by `best` ---- */
 
@@ -31,16 +34,6 @@ static void make_heap(int32_t *heap, size_t n, const float *best, float sign)
 {
     for (size_t at = n / 2; at-- > 0;) {
         sift(heap, n, at, best, sign);
-    }
-}
-
-static void score_list(fa_pursuit *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (i + 1 < n) {
-            fa_ask_for(s, s->order[i + 1]);
-        }
-        fa_score_row(s, (size_t)s->order[i]);
     }
 }
 
@@ -114,7 +107,7 @@ static void score_seeds(fa_pursuit *s)
     for (size_t i = 0; i < n; i++) {
         s->asked[s->order[i]] = UINT64_MAX;
     }
-    score_list(s, n);
+    fa_score_rows(s, s->order, n);
     for (size_t i = 0; i < n; i++) {
         s->best[s->order[i]] = -INFINITY;
     }
@@ -126,7 +119,7 @@ static size_t thin_out(fa_pursuit *s, size_t n)
     const size_t first = n < s->k ? n : s->k;
     size_t kept = 0;
     largest_first(s->order, n, first, s->best);
-    score_list(s, first);
+    fa_score_rows(s, s->order, first);
     for (size_t i = 0; i < first; i++) {
         s->best[s->order[i]] = -INFINITY;
     }
@@ -181,6 +174,9 @@ static size_t sharpen_one(fa_pursuit *s, float least)
         if (may_rank(s, r, end, least)) {
             waiting += list_rows(s, s->best + r, r, end, least, s->order + waiting);
         }
+    }
+    if (waiting <= FEW && fa_in_cache(s)) {
+        return waiting;
     }
     for (size_t first = 0; first < waiting; first += FA_BATCH) {
         const size_t n = waiting - first < FA_BATCH ? waiting - first : FA_BATCH;
@@ -255,13 +251,20 @@ static void score_rest(fa_pursuit *s, size_t n)
     size_t kept = thin_out(s, n);
     make_heap(order, kept, s->best, 1.0f);
     while (kept > 0 && !(s->best[order[0]] < fa_threshold(s))) {
-        const int32_t r = order[0];
-        order[0] = order[--kept];
-        if (kept > 0) {
-            sift(order, kept, 0, s->best, 1.0f);
+        int32_t next[4];
+        size_t n = 0;
+        const size_t together = fa_in_cache(s) ? 4 : 1;
+        while (n < together && kept > 0 && !(s->best[order[0]] < fa_threshold(s))) {
+            next[n++] = order[0];
+            order[0] = order[--kept];
+            if (kept > 0) {
+                sift(order, kept, 0, s->best, 1.0f);
+            }
+        }
+        if (together == 1 && kept > 0) {
             fa_ask_for(s, order[0]);
         }
-        fa_score_row(s, (size_t)r);
+        fa_score_rows(s, next, n);
     }
 }
 

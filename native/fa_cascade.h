@@ -70,6 +70,12 @@ static inline int fa_row_range(const fa_pursuit *s, size_t r, size_t *begin, siz
     return *end > *begin && *end - *begin >= s->min_columns;
 }
 
+/* The whole matrix stays in a near cache, so a row costs little more than its sums. */
+static inline int fa_in_cache(const fa_pursuit *s)
+{
+    return s->shape.rows * s->shape.columns <= (size_t)1 << 20;
+}
+
 /* Bounds below this cannot rank. */
 static inline float fa_threshold(const fa_pursuit *s)
 {
@@ -84,6 +90,7 @@ void fa_full_bounds(const fa_pursuit *s, const int32_t *which, size_t n, fa_ques
 
 /* fa_exact.c */
 void fa_score_row(fa_pursuit *s, size_t r);
+void fa_score_rows(fa_pursuit *s, const int32_t *rows, size_t n);
 void fa_ask_for(const fa_pursuit *s, int32_t r);
 
 /* fa_cascade.c */

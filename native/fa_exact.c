@@ -86,6 +86,49 @@ static void exact_cosine(fa_pursuit *s, size_t r, size_t begin, size_t end)
     }
 }
 
+/* Up to four products at once, if the rows have the same columns: one sum alone waits for each addition. */
+static int exact_products(fa_pursuit *s, const int32_t *rows, size_t n)
+{
+    const float *x[4];
+    double scores[4];
+    size_t begin, end, other_begin, other_end;
+    if (!fa_row_range(s, (size_t)rows[0], &begin, &end)) {
+        return 0;
+    }
+    for (size_t i = 0; i < 4; i++) {
+        const size_t r = (size_t)rows[i < n ? i : 0];
+        if (!fa_row_range(s, r, &other_begin, &other_end) || other_begin != begin || other_end != end) {
+            return 0;
+        }
+        x[i] = s->index->matrix + r * s->index->stride + begin;
+    }
+    s->loops->dot4(s->questions[0].original + begin, x, end - begin, scores);
+    for (size_t i = 0; i < n; i++) {
+        if (isfinite(scores[i])) {
+            insert(s, (fa_hit){rows[i], s->questions[0].number, scores[i]});
+        }
+    }
+    s->work.exact_rows += n;
+    return 1;
+}
+
+/* As fa_score_row for each of n rows. */
+void fa_score_rows(fa_pursuit *s, const int32_t *rows, size_t n)
+{
+    size_t asked = 0;
+    for (size_t i = 0; i < n;) {
+        for (; !fa_in_cache(s) && asked < n && asked < i + 8; asked++) {
+            fa_ask_for(s, rows[asked]);
+        }
+        const size_t some = n - i < 4 ? n - i : 4;
+        if (!s->cosine && some > 1 && exact_products(s, rows + i, some)) {
+            i += some;
+        } else {
+            fa_score_row(s, (size_t)rows[i++]);
+        }
+    }
+}
+
 void fa_score_row(fa_pursuit *s, size_t r)
 {
     size_t begin, end;

@@ -66,10 +66,10 @@ static double dot(const float *x, const float *q, size_t n)
     return fa_dot_body(x, q, n);
 }
 
-static void dot4(const float *x, const float *q, size_t stride, size_t n, double out[4])
+static void dot4(const float *x, const float *const q[4], size_t n, double out[4])
 {
     for (size_t v = 0; v < 4; v++) {
-        out[v] = fa_dot_body(x, q + v * stride, n);
+        out[v] = fa_dot_body(x, q[v], n);
     }
 }
 

@@ -56,9 +56,9 @@ typedef struct {
     void (*largest)(const float *values, size_t blocks, float *out);
     /* out[i] = the bound by two levels; `first` has step and size of the first one, `q` all else */
     void (*bound2)(fa_part a, fa_part b, const float *weight, fa_line first, fa_line q, size_t n, float *out);
-    /* FA_LANES sums of x[i] * q[i]; four of them share x, the q being `stride` apart */
+    /* FA_LANES sums of x[i] * q[i]; four of them share x */
     double (*dot)(const float *x, const float *q, size_t n);
-    void (*dot4)(const float *x, const float *q, size_t stride, size_t n, double out[4]);
+    void (*dot4)(const float *x, const float *const q[4], size_t n, double out[4]);
     /* Two planes of codes for n numbers (a multiple of 8); missed: sums of squares of what both together miss,
      * and of what the high one misses with the step 254.0f * *step. */
     void (*encode)(const float *values, size_t n, int8_t *high, int8_t *low, float *step, double missed[2]);

@@ -96,7 +96,7 @@ AVX512 double fa_dot_512(const float *x, const float *q, size_t n)
     return finish(a, x + i, q + i, n - i);
 }
 
-AVX512 void fa_dot4_512(const float *x, const float *q, size_t stride, size_t n, double out[4])
+AVX512 void fa_dot4_512(const float *x, const float *const q[4], size_t n, double out[4])
 {
     __m512d a[4];
     for (size_t v = 0; v < 4; v++) {
@@ -106,11 +106,11 @@ AVX512 void fa_dot4_512(const float *x, const float *q, size_t stride, size_t n,
     for (; i + FA_LANES <= n; i += FA_LANES) {
         const __m512d first = doubles8(x + i);
         for (size_t v = 0; v < 4; v++) {
-            a[v] = _mm512_fmadd_pd(first, doubles8(q + v * stride + i), a[v]);
+            a[v] = _mm512_fmadd_pd(first, doubles8(q[v] + i), a[v]);
         }
     }
     for (size_t v = 0; v < 4; v++) {
-        out[v] = finish(a[v], x + i, q + v * stride + i, n - i);
+        out[v] = finish(a[v], x + i, q[v] + i, n - i);
     }
 }
 
@@ -154,7 +154,7 @@ AVX512 void fa_encode_512(const float *values, size_t n, int8_t *high, int8_t *l
     missed[1] = fa_sum_lanes(lanes);
 }
 
-/* The 64 float lanes of fa_rotate_body as four registers, two rows of the basis at a time. */
+/* The 64 float lanes of fa_rotate_body as four registers, four rows of the basis at a time. */
 AVX512 static inline float finish_lanes(__m512 a, __m512 b, __m512 c, __m512 d)
 {
     float lanes[16];
@@ -169,23 +169,25 @@ AVX512 static inline float finish_lanes(__m512 a, __m512 b, __m512 c, __m512 d)
 
 AVX512 void fa_rotate_512(const float *basis, const float *q, size_t columns, float *out)
 {
-    for (size_t j = 0; j < FA_LEVEL; j += 2) {
+    for (size_t j = 0; j < FA_LEVEL; j += 4) {
         const float *v = basis + j * columns;
-        const float *w = v + columns;
-        __m512 a[4], b[4];
-        for (size_t lane = 0; lane < 4; lane++) {
-            a[lane] = _mm512_setzero_ps();
-            b[lane] = _mm512_setzero_ps();
+        __m512 sum[4][4];
+        for (size_t row = 0; row < 4; row++) {
+            for (size_t lane = 0; lane < 4; lane++) {
+                sum[row][lane] = _mm512_setzero_ps();
+            }
         }
         for (size_t i = 0; i < columns; i += FA_FLOAT_LANES) {
             for (size_t lane = 0; lane < 4; lane++) {
-                const __m512 x = _mm512_loadu_ps(q + i + 16 * lane);
-                a[lane] = _mm512_add_ps(a[lane], _mm512_mul_ps(_mm512_loadu_ps(v + i + 16 * lane), x));
-                b[lane] = _mm512_add_ps(b[lane], _mm512_mul_ps(_mm512_loadu_ps(w + i + 16 * lane), x));
+                const __m512 x = floats(q + i + 16 * lane);
+                for (size_t row = 0; row < 4; row++) {
+                    sum[row][lane] = plus(sum[row][lane], times(floats(v + row * columns + i + 16 * lane), x));
+                }
             }
         }
-        out[j] = finish_lanes(a[0], a[1], a[2], a[3]);
-        out[j + 1] = finish_lanes(b[0], b[1], b[2], b[3]);
+        for (size_t row = 0; row < 4; row++) {
+            out[j + row] = finish_lanes(sum[row][0], sum[row][1], sum[row][2], sum[row][3]);
+        }
     }
 }
 

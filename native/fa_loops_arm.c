@@ -126,10 +126,10 @@ static double dot_neon(const float *x, const float *q, size_t n)
     return fa_sum_lanes(lanes);
 }
 
-static void dot4_neon(const float *x, const float *q, size_t stride, size_t n, double out[4])
+static void dot4_neon(const float *x, const float *const q[4], size_t n, double out[4])
 {
     for (size_t v = 0; v < 4; v++) {
-        out[v] = dot_neon(x, q + v * stride, n);
+        out[v] = dot_neon(x, q[v], n);
     }
 }
 

@@ -127,7 +127,7 @@ AVX2 static double dot_avx2(const float *x, const float *q, size_t n)
     return finish_avx2(a, b, x + i, q + i, n - i);
 }
 
-AVX2 static void dot4_avx2(const float *x, const float *q, size_t stride, size_t n, double out[4])
+AVX2 static void dot4_avx2(const float *x, const float *const q[4], size_t n, double out[4])
 {
     __m256d a[4], b[4];
     for (size_t v = 0; v < 4; v++) {
@@ -139,12 +139,12 @@ AVX2 static void dot4_avx2(const float *x, const float *q, size_t stride, size_t
         const __m256d first = doubles(x + i);
         const __m256d second = doubles(x + i + 4);
         for (size_t v = 0; v < 4; v++) {
-            a[v] = _mm256_fmadd_pd(first, doubles(q + v * stride + i), a[v]);
-            b[v] = _mm256_fmadd_pd(second, doubles(q + v * stride + i + 4), b[v]);
+            a[v] = _mm256_fmadd_pd(first, doubles(q[v] + i), a[v]);
+            b[v] = _mm256_fmadd_pd(second, doubles(q[v] + i + 4), b[v]);
         }
     }
     for (size_t v = 0; v < 4; v++) {
-        out[v] = finish_avx2(a[v], b[v], x + i, q + v * stride + i, n - i);
+        out[v] = finish_avx2(a[v], b[v], x + i, q[v] + i, n - i);
     }
 }
 

@@ -47,7 +47,8 @@ static fa_hit best_variant(const scan *s, const float *row, int32_t number, cons
         const size_t some = s->variants - v < TOGETHER ? s->variants - v : TOGETHER;
         double dots[TOGETHER];
         if (some == TOGETHER) {
-            s->loops->dot4(row, q, s->stride, n, dots);
+            const float *const four[4] = {q, q + s->stride, q + 2 * s->stride, q + 3 * s->stride};
+            s->loops->dot4(row, four, n, dots);
         } else {
             for (size_t i = 0; i < some; i++) {
                 dots[i] = s->loops->dot(row, q + i * s->stride, n);

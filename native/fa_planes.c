@@ -191,7 +191,11 @@ static void write_row(const fa_index *x, size_t r, double norm, const float *uni
     float z[FA_PREFIX];
     for (size_t j = 0; j < FA_PREFIX; j += 4) {
         double four[4];
-        fa_current_loops()->dot4(unit, x->basis + j * s.columns, s.columns, s.columns, four);
+        const float *vectors[4];
+        for (size_t i = 0; i < 4; i++) {
+            vectors[i] = x->basis + (j + i) * s.columns;
+        }
+        fa_current_loops()->dot4(unit, vectors, s.columns, four);
         for (size_t i = 0; i < 4; i++) {
             z[j + i] = (float)four[i];
         }
