@@ -339,3 +339,27 @@ def test_a_family_always_has_the_strictest_card() -> None:
         {},
     ):
         assert hazard_card(verdict, cards) == "default-strictest"
+
+
+def test_what_is_no_raman_spectrum_hardly_gets_a_family(library: Library) -> None:
+    """Smoothed noise, lines at random and random walks: none is named, 2 of 70 a class at most."""
+    random = np.random.default_rng(7)
+    x = np.linspace(200.0, 2400.0, 1024)
+    spectra = []
+    for i in range(30):
+        kernel = np.hanning(3 + i)
+        noise = np.convolve(random.normal(size=1224), kernel, "same")[100:-100]
+        spectra.append(500.0 + 300.0 * noise / noise.std() + random.normal(size=x.size))
+    for _ in range(30):
+        lines = np.full(x.size, 100.0)
+        for _ in range(int(random.integers(1, 40))):
+            height, width = 10.0 ** random.uniform(2, 4.7), random.uniform(2, 6)
+            lines += height * np.exp(-0.5 * ((x - random.uniform(250, 2350)) / width) ** 2)
+        spectra.append(random.poisson(lines) + random.normal(0, 5, x.size))
+    for _ in range(10):
+        walk = np.cumsum(random.normal(0, 10.0 ** random.uniform(0, 2), x.size))
+        spectra.append(20_000.0 + walk)
+    kinds = Counter(identify(Spectrum(Axis(x, "cm-1"), y), library).verdict.kind for y in spectra)
+    print(f"no Raman spectra: {dict(kinds)}")
+    assert kinds["match"] == kinds["mixture"] == 0
+    assert kinds["class"] <= 2

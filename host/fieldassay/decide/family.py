@@ -38,6 +38,8 @@ def family(e: Evidence, t: Thresholds) -> Verdict | None:
     ]  # fmt: skip
     if not evident:
         return None
+    if not e.singles or e.singles[0].score < t.family["min_score"]:
+        return None  # unlike everything in the library, relatives included
     # A family within the best one says both.
     within = (f for f in evident if f.members < evident[0].members)
     best = next(within, evident[0])

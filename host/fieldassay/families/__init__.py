@@ -39,6 +39,8 @@ def evidence(prepared: Prepared, library: Library) -> tuple[decide.FamilyEvidenc
     if known is None:
         return ()
     spectrum = profile.of(prepared.linear, prepared.threshold, prepared.window)
+    if profile.crowding(spectrum) > THRESHOLDS.family["max_crowding"]:
+        return ()  # bands everywhere are also where those of any family are: lamps, fringes, noise
     strength = known.evidence(spectrum, library)
     found: list[decide.FamilyEvidence] = []
     for word in sorted(strength, key=lambda w: (-strength[w], w)):

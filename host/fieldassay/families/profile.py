@@ -101,6 +101,12 @@ def of(linear: Floats, threshold: Floats | None, window: tuple[int, int]) -> Pro
     )
 
 
+def crowding(spectrum: Profile) -> float:
+    """Mean presence of bands over the range with data, 0..1: 0.05 to 0.25 for a substance."""
+    seen = float(spectrum.seen.sum())
+    return float((spectrum.presence[0] * spectrum.seen).sum()) / seen if seen else 0.0
+
+
 def likeness(curves: Singles, spectra: Sequence[Profile]) -> Singles:
     """How alike the curves of references are to those of spectra: best cosine of a few shifts.
 
