@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fieldassay import identify, library_check
+from fieldassay import identify, library_check, library_gates
 from fieldassay.commands import library as command
 from fieldassay.errors import LibraryError
 from fieldassay.library import Library
@@ -91,7 +91,7 @@ def test_good_measurements_are_averaged_and_the_others_are_named(
     assert new.entries[:count] == library.entries
     assert set(new.planes) == {"matrix"}
     # The mean has less noise than one of them, and it serves: caffeine is still caffeine.
-    quiet = library_check.library_gates.signal_to_noise
+    quiet = library_gates.signal_to_noise
     one = np.loadtxt(good[0], delimiter=",", skiprows=1)[:, 1]
     row = new.raw[-1, entry.first : entry.last].astype(np.float64)
     assert quiet(row) > 1.5 * quiet(one)
