@@ -90,7 +90,8 @@ def _library(case: Path) -> Any:
 
 
 def _reference_of(library: Any, entry: Any) -> Any:
-    from fieldassay.library_encode import EDGE_COLUMNS, Reference
+    from fieldassay.library_encode import Reference
+    from fieldassay.preprocess.recipe import EDGE_COLUMNS
     from fieldassay.spectrum import Axis, Spectrum
 
     first = max(entry.first - EDGE_COLUMNS, 0)

@@ -15,7 +15,6 @@ from fieldassay.library import Library
 from fieldassay.preprocess import baseline, recipe, smooth
 
 Floats = NDArray[np.float64]
-EDGE_COLUMNS = 9  # where the derivative still sees the end of the data
 KEPT = 64
 _kept: OrderedDict[tuple[str, int], Floats] = OrderedDict()
 
@@ -38,8 +37,8 @@ def of(library: Library, row: int) -> Floats:
 
 def _made(library: Library, row: int) -> Floats:
     entry = library.entries[row]
-    first = max(entry.first - EDGE_COLUMNS, 0)
-    last = min(entry.last + EDGE_COLUMNS, library.raw.shape[1])
+    first = max(entry.first - recipe.EDGE_COLUMNS, 0)
+    last = min(entry.last + recipe.EDGE_COLUMNS, library.raw.shape[1])
     raw = library.raw[row, first:last].astype(np.float64)
     slope = smooth.band_derivative(raw, recipe.SIGMA_CM1, recipe.BACKGROUND_CM1)
     slope = slope[entry.first - first : entry.last - first]

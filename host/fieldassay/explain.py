@@ -1,17 +1,16 @@
 """Explanations of a measurement: one reference or a sum of given ones, and how well they fit.
 
-Owns preparing the measurement, candidates and the fit. Pure. What may be said about an explanation
-is `decide`. Agreement is the cosine between measurement and model after both were compressed with
-the noise of the measurement (`preprocess.normalize`): bands that the measurement is too noisy to
-show cannot count against a reference; every band above the noise that the model lacks or has in
-excess does. What differs between instruments (axis, line width, response) is fitted with the best
-candidates by `align`, within stated priors.
+Owns candidates and the fit. Pure. The measurement comes from `prepared`; what may be said about an
+explanation is `decide`. Agreement is the cosine between measurement and model after both were
+compressed with the noise of the measurement (`preprocess.normalize`): bands that the measurement is
+too noisy to show cannot count against a reference; every band above the noise that the model lacks
+or has in excess does. What differs between instruments (axis, line width, response) is fitted with
+the best candidates by `align`, within stated priors.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,48 +19,16 @@ from numpy.typing import NDArray
 from fieldassay import align
 from fieldassay.kernel import agree, fits, search
 from fieldassay.library import Library
-from fieldassay.preprocess import noise, normalize, recipe
-from fieldassay.spectrum import Spectrum
+from fieldassay.prepared import WIDEST_LINE_CM1, Prepared, threshold_of
+from fieldassay.preprocess import normalize, recipe
 
 Floats = NDArray[np.float64]
 COLUMNS_PER_BAND = 25.0  # participation ratio of one band of 7 to 10 cm-1 after this recipe
-EDGE_COLUMNS = 9  # where the derivative still sees the end of the measurement
 FITTED = 16  # substances the kernel ranks first whose noise-aware agreement is computed
 ALIGNED = 3  # of these the best, whose axis and line width are fitted too
 TOLERANCE = 6  # columns to each side where a band counts as the same
-WIDEST_LINE_CM1 = 50.0  # a stated resolution above that is of something else
 FWHM_TO_SIGMA = 1.0 / 2.3548
 NO_SHIFT = align.AxisFit(0.0, 0.0, float("inf"), float("inf"), 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A measurement on the library's grid.
-
-    Attributes:
-        measured: On the grid points it covers, despiked, with noise.
-        linear: Derivative on the whole grid, 0 outside, shape (D,).
-        noise: Standard deviation of `linear`, shape (D,).
-        threshold: Noise threshold of the derivative, shape (D,).
-        window: Columns [lo, hi) that may be compared at any shift.
-        shifts: Axis hypotheses in cm-1, shape (V,).
-        penalty: Prior on them, shape (V,).
-        axis: The prior of `align`, the [axis] section of decision.toml.
-        spikes: Cosmic rays removed.
-        resolution_cm1: Width of a line (full, at half height) that the file states; None: it does
-            not.
-    """
-
-    measured: Spectrum
-    linear: Floats
-    noise: Floats
-    threshold: Floats
-    window: tuple[int, int]
-    shifts: Floats
-    penalty: Floats
-    axis: Mapping[str, float]
-    spikes: int
-    resolution_cm1: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,79 +70,6 @@ class Contradiction:
 
 
 NO_CONTRADICTION = (Contradiction(0.0, 0.0), Contradiction(0.0, 0.0))
-
-
-def prepare(spectrum: Spectrum, library: Library, axis: Mapping[str, float]) -> Prepared:
-    """Run the recipe on a measurement with a cm-1 axis.
-
-    Args:
-        spectrum: Native axis in cm-1.
-        library: Gives the grid.
-        axis: The section of decision.toml.
-
-    Raises:
-        FormatError: The axis is not in cm-1 or does not overlap the library.
-    """
-    native = recipe.apply(recipe.RAMAN.native, spectrum)
-    spikes = int(
-        next((s.parameters["spikes"] for s in native.steps if "spikes" in s.parameters), 0)
-    )
-    measured = recipe.on_grid(native, library.grid_cm1)
-    if spectrum.noise is None:
-        measured = _with_smoothed_noise(measured, native)
-    derived = recipe.apply(recipe.RAMAN.linear, measured)
-    start = int(np.searchsorted(library.grid_cm1, measured.axis.values[0]))
-    covered = slice(start, start + len(measured))
-    linear, sigma, threshold = np.zeros((3, library.grid_cm1.size))
-    linear[covered] = derived.intensity
-    if derived.noise is not None:
-        sigma[covered] = derived.noise
-    threshold[covered] = _threshold(derived.intensity, sigma[covered])
-    reach = int(np.ceil(axis["max_shift_cm1"]))
-    lo, hi = start + EDGE_COLUMNS + reach, start + len(measured) - EDGE_COLUMNS - reach
-    shifts = np.arange(
-        -axis["max_shift_cm1"], axis["max_shift_cm1"] + 1e-9, axis["step_cm1"], dtype=np.float64
-    )
-    shifts = shifts[np.argsort(np.abs(shifts), kind="stable")]  # of equal ones the smallest wins
-    return Prepared(
-        measured=measured,
-        linear=linear,
-        noise=sigma,
-        threshold=threshold,
-        window=(lo, max(hi, lo)),
-        shifts=shifts,
-        penalty=axis["penalty_per_cm1_squared"] * shifts**2,
-        axis=axis,
-        spikes=spikes,
-        resolution_cm1=_stated_resolution(spectrum.meta.get("resolution", "")),
-    )
-
-
-def _stated_resolution(text: str) -> float | None:
-    """The first number of what a file says about its resolution; None if it cannot be a width."""
-    found = re.search(r"\d+(\.\d*)?", text)
-    width = float(found.group()) if found else 0.0
-    return width if 0.0 < width <= WIDEST_LINE_CM1 else None
-
-
-def _with_smoothed_noise(measured: Spectrum, native: Spectrum) -> Spectrum:
-    """Noise of a file that was smoothed or interpolated before it came: see `noise.correlated`."""
-    spacing = float(measured.meta["native_spacing_cm1"])
-    sigma, points = noise.correlated(native.intensity, spacing)
-    if points <= 1.0 or measured.noise is None:
-        return measured
-    spacing *= points
-    return replace(
-        measured,
-        noise=np.maximum(measured.noise, sigma),
-        meta={**measured.meta, "native_spacing_cm1": f"{spacing:.6g}"},
-    )
-
-
-def _threshold(linear: Floats, noise: Floats) -> Floats:
-    return normalize.threshold(
-        linear, noise, recipe.COMPARE["noise_sigma"], recipe.COMPARE["floor"]
-    )
 
 
 class Scene:
@@ -508,7 +402,7 @@ class Scene:
         total = recipe.SIGMA_CM1**2 + sigma_cm1**2
         noise = self.prepared.noise * (recipe.SIGMA_CM1**2 / total) ** 0.75
         inside = self.prepared.threshold > 0.0
-        return linear, np.where(inside, _threshold(linear, noise), 0.0)
+        return linear, np.where(inside, threshold_of(linear, noise), 0.0)
 
 
 def _rank(e: Explanation) -> tuple[float, tuple[int, ...]]:

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldassay import bands, calibration, decide, families, mixtures
-from fieldassay.explain import NO_CONTRADICTION, Explanation, Scene, prepare
+from fieldassay.explain import NO_CONTRADICTION, Explanation, Scene
 from fieldassay.frame import Frame
 from fieldassay.library import Library
 from fieldassay.naming import named
+from fieldassay.prepared import prepare
 from fieldassay.preprocess import baseline, recipe
 from fieldassay.quality import measure as measure_quality
 from fieldassay.spectrum import Spectrum

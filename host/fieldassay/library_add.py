@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from fieldassay import align, decide, library_gates
 from fieldassay.errors import LibraryError
-from fieldassay.explain import Scene, prepare
+from fieldassay.explain import Scene
 from fieldassay.library import Library
 from fieldassay.library_encode import reference_row
+from fieldassay.prepared import prepare
 from fieldassay.preprocess import baseline, noise, recipe, spline
 from fieldassay.spectrum import Spectrum, Step
 

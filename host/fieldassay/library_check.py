@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fieldassay import decide
-from fieldassay.explain import Explanation, Scene, prepare
+from fieldassay.explain import Explanation, Scene
 from fieldassay.kernel import search
 from fieldassay.library import Library
 from fieldassay.library_faults import (
@@ -28,6 +28,7 @@ from fieldassay.library_faults import (
     spectrum_of,
 )
 from fieldassay.library_pairs import Pair, tell_apart
+from fieldassay.prepared import prepare
 from fieldassay.preprocess import recipe
 
 STEP_CM1 = 2.0  # of the search over shifts; the fit finds the rest

@@ -24,7 +24,6 @@ from fieldassay.preprocess import noise, recipe
 from fieldassay.spectrum import Spectrum
 
 FIRST_CM1, LAST_CM1 = 302, 2303
-EDGE_COLUMNS = 9  # where the derivative (3 sigma of 3 cm-1) still sees the end of the data
 BLOCK_ROWS = 4096
 Floats = NDArray[np.float64]
 Allocate = Callable[[tuple[int, int]], Matrix]
@@ -169,8 +168,8 @@ def reference_row(spectrum: Spectrum, grid_cm1: Floats) -> tuple[Floats, Floats,
     linear = recipe.apply(recipe.RAMAN.linear, measured)
     compared = recipe.apply(recipe.RAMAN.compare, linear)
     start = int(np.searchsorted(grid_cm1, measured.axis.values[0]))
-    first = start + EDGE_COLUMNS
-    last = max(start + len(measured) - EDGE_COLUMNS, first)
+    first = start + recipe.EDGE_COLUMNS
+    last = max(start + len(measured) - recipe.EDGE_COLUMNS, first)
     rows = []
     for values in (measured.intensity, linear.intensity, compared.intensity):
         row = np.zeros(grid_cm1.size)

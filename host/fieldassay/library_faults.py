@@ -21,7 +21,6 @@ from fieldassay.preprocess import baseline, recipe
 from fieldassay.spectrum import Axis, Spectrum
 
 Floats = NDArray[np.float64]
-EDGE_COLUMNS = 9  # beyond first and last, what the derivative was made of
 SAME_LASER_NM = 20.0
 STRANGE_LASERS = 0.1  # fewer are a mistake, more a library of several
 SAME_NOISE = 0.8  # correlation of what is left between bands; independent noise has 0
@@ -56,8 +55,8 @@ def spectrum_of(library: Library, entry: Entry) -> Spectrum:
 
 
 def _columns(library: Library, entry: Entry) -> slice:
-    last = min(entry.last + EDGE_COLUMNS, library.grid_cm1.size)
-    return slice(max(entry.first - EDGE_COLUMNS, 0), last)
+    last = min(entry.last + recipe.EDGE_COLUMNS, library.grid_cm1.size)
+    return slice(max(entry.first - recipe.EDGE_COLUMNS, 0), last)
 
 
 def of_library(library: Library) -> Iterator[Finding]:

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from fieldassay import align, decide
 from fieldassay.errors import LibraryError
-from fieldassay.explain import Explanation, Scene, prepare
+from fieldassay.explain import Explanation, Scene
 from fieldassay.library import Library
+from fieldassay.prepared import prepare
 from fieldassay.spectrum import Spectrum
 
 Floats = NDArray[np.float64]

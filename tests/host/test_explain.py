@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fieldassay import identify
-from fieldassay.explain import Scene, nonnegative_weights, prepare
+from fieldassay.explain import Scene, nonnegative_weights
 from fieldassay.library import Library
+from fieldassay.prepared import prepare
 from fieldassay.spectrum import Axis, Spectrum
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from fieldassay import formats, library_check, library_faults, library_pairs
 from fieldassay.commands import library as command
-from fieldassay.explain import Scene, prepare
+from fieldassay.explain import Scene
 from fieldassay.identify import THRESHOLDS
 from fieldassay.library import Library
 from fieldassay.library_encode import Reference, encode_references
 from fieldassay.library_header import LibrarySubstance
+from fieldassay.prepared import prepare
 from fieldassay.preprocess import recipe
 from fieldassay.spectrum import Axis, Spectrum
 from fieldassay.substance_names import Finder, Names

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldassay import decide, substances
-from fieldassay.explain import Prepared
 from fieldassay.families import model, profile
 from fieldassay.library import Library
+from fieldassay.prepared import Prepared
 
 Floats = NDArray[np.float64]
 THRESHOLDS = decide.load_thresholds()

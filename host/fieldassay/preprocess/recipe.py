@@ -107,6 +107,7 @@ class Recipe:
 
 SIGMA_CM1 = 3.0
 BACKGROUND_CM1 = 30.0
+EDGE_COLUMNS = 9  # three sigma: so far inside the derivative still sees the end of the data
 
 RAMAN = Recipe(
     id="raman-derivative/1",
