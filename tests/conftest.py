@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CI = os.environ.get("FIELDASSAY_CI") == "1"
 HOME_AT_START = os.environ.get("FIELDASSAY_HOME")
 NO_DATA = "no real spectra"
+MICROBIT = "/usr/share/firmware-microbit-micropython/firmware.hex"  # runs in qemu-system-arm
 
 # CI tries the same examples each time, so that it judges the change and not its luck; at a desk
 # every run tries new ones.
@@ -53,6 +54,7 @@ def find_tool(name: str) -> str | None:
         "mosquitto": lambda: _which("mosquitto"),
         "chromium": lambda: _which("chromium", "chromium-browser", "google-chrome"),
         "gcc": lambda: _which("gcc", "cc"),
+        "microbit-micropython": lambda: MICROBIT if Path(MICROBIT).exists() else None,
         "clang": lambda: _which("clang", "clang-14", "clang-16", "clang-19"),
     }
     return finders[name]() if name in finders else _which(name)
@@ -68,6 +70,8 @@ HOW_TO_GET = {
     "objdump": "apt-get install binutils",
     "aarch64-linux-gnu-gcc": "apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
     "qemu-aarch64": "apt-get install qemu-user",
+    "qemu-system-arm": "apt-get install qemu-system-arm",
+    "microbit-micropython": "apt-get install firmware-microbit-micropython",
 }
 
 
