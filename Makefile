@@ -6,6 +6,10 @@ READY  := $(VENV)/.ready
 # An environment holds its own path and that of its Python: moved, copied or without it, it is no use.
 STALE  := $(shell test ! -s $(READY) || { test "$$(cat $(READY))" = "$$(pwd -P)" && $(BIN)/python -c ''; } 2>/dev/null || echo stale)
 
+# The ports the firmware runs on, by their sys.platform: the simulator's, Pico 2 W, ESP32-S3.
+PORTS    := linux rp2 esp32
+FIRMWARE  = device/*.py device/*/*.py
+
 .PHONY: stale help setup run test demo chaos lint types native-check library fuzz bench docs clean
 .DEFAULT_GOAL := help
 
@@ -42,14 +46,19 @@ lint: $(READY)   ## ruff: rules and format
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-types: $(READY) typings/.ready  ## mypy: host, simulator and wire strictly; the firmware by its stubs
+types: $(READY) $(PORTS:%=typings/%/.ready)  ## mypy: host, simulator and wire strictly; the firmware once per port by its stubs
 	@$(BIN)/mypy
-	@$(BIN)/mypy --config-file device/mypy.ini device/*.py device/*/*.py
+	@set -e; for port in $(PORTS); do MYPYPATH=device:typings/$$port $(BIN)/mypy --config-file device/mypy.ini \
+		--custom-typeshed-dir typings/$$port --cache-dir .mypy_cache/$$port --platform $$port $(FIRMWARE); done
 
-# MicroPython's stubs shadow CPython's, so they stay out of the environment.
-typings/.ready: constraints.txt $(READY)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --target typings \
-		micropython-unix-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
+# MicroPython's stubs shadow CPython's, so they stay out of the environment; those of two ports clash, so each has a folder.
+STUBS_linux := micropython-unix-stubs
+STUBS_rp2   := micropython-rp2-rpi-pico2-w-stubs
+STUBS_esp32 := micropython-esp32-esp32-generic-s3-stubs
+typings/%/.ready: constraints.txt $(READY)
+	@rm -rf $(@D)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(@D) \
+		$(STUBS_$*)==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 	@touch $@
 
 native-check: $(READY)  ## The C kernel under warnings-as-errors, ASan and UBSan
