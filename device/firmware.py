@@ -1,7 +1,8 @@
 """Which firmware this is: the version and one SHA-256 over its files, equal on unit and computer.
 
 The hash covers every .py and .mpy file under the folder of this file, in the order of their paths:
-path, a zero byte, size as text, a zero byte, content. Streamed; no file is held in memory.
+path, a zero byte, size as text, a zero byte, content. The folder rom/ is not part of it: it stands
+beside the slots on a unit. Streamed; no file is held in memory.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ def _files(root):
         folder = folders.pop()
         for name in os.listdir(root + "/" + folder if folder else root):
             path = folder + "/" + name if folder else name
-            if name.startswith(("_", ".")) and name != "__init__.py":
+            if name == "rom" or (name.startswith(("_", ".")) and name != "__init__.py"):
                 continue
             if os.stat(root + "/" + path)[0] & 0x4000:
                 folders.append(path)

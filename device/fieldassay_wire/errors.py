@@ -38,6 +38,8 @@ DO_NEXT = {
     "bad_length": _FIX_SENDER,
     "bad_value": _FIX_SENDER,
     "size_mismatch": _FIX_SENDER,
+    # a firmware bundle
+    "bad_bundle": "Get the bundle again from who released it; send nothing of it to a unit.",
     # the topic
     "bad_topic": "Use the topics of docs/reference/topics.md.",
 }

@@ -23,6 +23,7 @@ COMMANDS = {
     "library": "build and show reference libraries",
     "record": "list, show and export records of the evidence store",
     "unit": "add units and their keys",
+    "release": "build, sign and check firmware for units",
 }
 
 

@@ -49,3 +49,7 @@ class RecordError(FieldassayError):
 
 class UnitError(FieldassayError):
     """A unit is not known, has no key, or was asked for something it may not do."""
+
+
+class ReleaseError(FieldassayError):
+    """A firmware bundle cannot be made, or must not be trusted."""
