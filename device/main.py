@@ -59,10 +59,17 @@ def _report(board, error):
         sys.print_exception(error)
     except Exception:
         pass  # no console on this port
+    details = {"code": code, "what": what, "detail": repr(error)}
     try:
-        board.log("fault", {"code": code, "what": what, "detail": repr(error)})
+        board.log("fault", details)
     except Exception:
         pass  # the display says the same
+    try:
+        from logbook import Logbook
+
+        Logbook(board.flash_root).add("fault", details, (0, "unset"))
+    except Exception:
+        pass
     advice = _rows(do_next, "ok")
     rows = [("FAULT  LASER OFF", "bad")] + _rows(what, "")[: 7 - len(advice)] + advice
     board.display(rows + [("", "")] * (8 - len(rows)))

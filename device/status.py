@@ -8,6 +8,7 @@ import gc
 import time
 
 import interlock as machine
+from logbook import Logbook
 
 
 class Status:
@@ -18,6 +19,7 @@ class Status:
         self._interlock = lock
         self._laser = laser
         self._firmware = firmware
+        self._logbook = Logbook(board.flash_root)
         self._uptime_at = time.ticks_ms()
         self._uptime_ms = 0
 
@@ -87,6 +89,10 @@ class Status:
             self._board.log(kind, details)
         except OSError:
             pass  # a full or broken log must not stop the unit
+        try:
+            self._logbook.add(kind, details, self.clock())
+        except (OSError, MemoryError):
+            pass
 
     def buzz(self, pattern):
         try:

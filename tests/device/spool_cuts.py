@@ -255,11 +255,12 @@ def verify_first(spool, _finished):
     return len(given) > 1
 
 
-PROGSIZE = int(sys.argv[1])
-enumerate_cuts("first_start", nothing, first_start, verify_first)
-enumerate_cuts("append_first", empty, append, verify_append(()))
-enumerate_cuts("append_over_three", three_records, append, verify_append((1, 2, 3)))
-enumerate_cuts("release", three_records, release, verify_release)
-enumerate_cuts("boot_counter", three_records, boot, verify_boot)
-enumerate_cuts("scan_left_over", left_over_tmp, scan, verify_scan)
-enumerate_cuts("scan_damaged", damaged, scan, verify_damaged)
+if __name__ == "__main__":
+    PROGSIZE = int(sys.argv[1])
+    enumerate_cuts("first_start", nothing, first_start, verify_first)
+    enumerate_cuts("append_first", empty, append, verify_append(()))
+    enumerate_cuts("append_over_three", three_records, append, verify_append((1, 2, 3)))
+    enumerate_cuts("release", three_records, release, verify_release)
+    enumerate_cuts("boot_counter", three_records, boot, verify_boot)
+    enumerate_cuts("scan_left_over", left_over_tmp, scan, verify_scan)
+    enumerate_cuts("scan_damaged", damaged, scan, verify_damaged)
