@@ -53,3 +53,7 @@ class UnitError(FieldassayError):
 
 class ReleaseError(FieldassayError):
     """A firmware bundle cannot be made, or must not be trusted."""
+
+
+class CalibrationError(FieldassayError):
+    """A calibration or a performance check cannot be made from these measurements."""

@@ -17,6 +17,7 @@ CORE = [
     "library_check", "library_faults", "library_pairs", "library_add", "library_append",
     "library_transfer", "library_transfer_check", "library_adapt", "bundle",
     "plausible", "prepared", "spots", "replay", "families",
+    "calibrate",
 ]  # fmt: skip
 IMPURE = {
     "socket", "os", "time", "datetime", "sqlite3", "pathlib", "subprocess", "threading", "asyncio",

@@ -1,0 +1,1 @@
+"""Calibrating a unit: lamp lines, shift standards, line width, response, linearity. Pure."""
