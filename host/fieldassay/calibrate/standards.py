@@ -76,12 +76,12 @@ def standard(name: str) -> Standard:
     """One standard.
 
     Raises:
-        CalibrationError: `standard_unknown`.
+        CalibrationError: `shift_standard_unknown`.
     """
     known = standards()
     if name not in known:
         raise CalibrationError(
-            "standard_unknown",
+            "shift_standard_unknown",
             f"There is no shift standard called {name!r}.",
             f"Use one of: {', '.join(known)}.",
         )
