@@ -57,3 +57,15 @@ class ReleaseError(FieldassayError):
 
 class CalibrationError(FieldassayError):
     """A calibration or a performance check cannot be made from these measurements."""
+
+
+class BenchError(FieldassayError):
+    """A board on the technician's bench: its port, its file system or its firmware refuses.
+
+    Attributes:
+        trace: What the board printed about it, "" if nothing.
+    """
+
+    def __init__(self, code: str, what: str, do_next: str, trace: str = "") -> None:
+        super().__init__(code, what, do_next)
+        self.trace = trace

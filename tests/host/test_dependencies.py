@@ -26,7 +26,7 @@ IMPURE = {
 RIM = {
     "config", "store", "store_reader", "ingest", "web", "cli", "commands", "live", "units",
     "service", "link", "broker", "library_build", "pinned", "database", "supervisor", "evaluate",
-    "release",
+    "release", "bench",
 }  # fmt: skip
 
 
