@@ -51,7 +51,7 @@ def test_a_file_that_is_not_there_is_told(repl):
     for call in (repl.get, repl.files.get):
         with pytest.raises(BenchError) as caught:
             call("/nothing")
-        assert caught.value.code == "file_missing" and "/nothing" in caught.value.what
+        assert caught.value.code == "board_file_missing" and "/nothing" in caught.value.what
 
 
 def test_a_sync_writes_only_what_changed_and_removes_what_is_too_much(repl):

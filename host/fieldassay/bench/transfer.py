@@ -318,7 +318,7 @@ class Files:
         except BenchError as error:
             if error.code == "board_raised" and _is_missing(error.trace):
                 raise BenchError(
-                    "file_missing",
+                    "board_file_missing",
                     f"There is no {path} on the board.",
                     "See what is there with `fieldassay unit doctor`.",
                     error.trace,
