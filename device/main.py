@@ -8,16 +8,24 @@ fault and the log has the reason. Nothing is imported before the laser is off.
 # modules (`app` brings the small ones), each followed by a collection.
 GC_THRESHOLD_BYTES = 16 * 1024
 OFF_TRIES = 3
-MODULES = ("fieldassay_wire.messages", "link", "app")
+MODULES = (
+    "fieldassay_wire.messages",
+    "link",
+    "laser",
+    "spool",
+    "display",
+    "acquire",
+    "app",
+)
 
 
 def main(board):
     try:
         board.laser.off()
-        frames = _load(board.pixels)
+        frames, given = _load(board)
         import app
 
-        app.run(board, frames)
+        app.run(board, frames, given)
     except Exception as error:
         _off(board)
         _report(board, error)
@@ -35,17 +43,21 @@ def _off(board):
             pass  # the hardware one-shot ends the emission
 
 
-def _load(pixels):
+def _load(board):
     import gc
 
     gc.threshold(GC_THRESHOLD_BYTES)
     from frames import Frames
 
-    frames = Frames(pixels)
+    frames = Frames(board.pixels)
+    import configuration
+
+    given = configuration.load(board)
     for name in MODULES:
         __import__(name)
         gc.collect()
-    return frames
+    frames.hold_reserve()
+    return frames, given
 
 
 # Needs nothing but the board: the rest of the firmware may be what is broken.

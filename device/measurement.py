@@ -24,7 +24,9 @@ def flags(shot, clock, battery_mv, settings, checks):
 
 # `number` is (boot, seq), `at` (unix ms, clock quality, uptime ms); `sums` has the arrays raw and
 # dark; `officer` has answers(), series and spot.
-def build(board, settings, firmware, checks, shot, sums, number, at, officer, battery_mv):
+def build(
+    board, settings, calibration, firmware, checks, shot, sums, number, at, officer, battery_mv
+):
     time_ms, clock, uptime_ms = at
     return {
         "v": 1,
@@ -44,16 +46,25 @@ def build(board, settings, firmware, checks, shot, sums, number, at, officer, ba
         "flags": flags(shot, clock, battery_mv, settings, checks),
         "gain_me_per_count": board.gain_me_per_count,
         "read_noise_me": board.read_noise_me,
-        "excitation_pm": settings["excitation_pm"],
+        "excitation_pm": calibration["excitation_pm"],
         "laser_set_uw": shot.laser_set_uw,
         "laser_uw": shot.laser_uw,
         "laser_mdegc": shot.laser_mdegc,
         "detector_mdegc": shot.detector_mdegc,
-        "calibration": settings["calibration"],
+        "calibration": carried(calibration),
         "selftest": {"ok": "fail" not in checks.values(), "checks": checks},
         "firmware": firmware,
         "answers": officer.answers(),
         "series": officer.series,
         "spot": officer.spot,
         "battery_mv": battery_mv,
+    }
+
+
+# What a measurement carries of it: what is known. The laser's wavelength has a field of its own.
+def carried(calibration):
+    return {
+        name: calibration[name]
+        for name in calibration
+        if calibration[name] and name != "excitation_pm"
     }

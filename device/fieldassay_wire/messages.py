@@ -57,6 +57,7 @@ MDEGC = Int(-273_150, 1_000_000)
 POWER_UW = Int(0, 10_000_000)
 SHA256 = Bytes(32)
 ANSWER = Text(0, 32)
+DECIMAL = Text(1, 32, valid_decimal, "a decimal number")
 PIXELS = Array(TypedArray.U32, 1, MAX_PIXELS)
 
 HEADER = {
@@ -89,7 +90,12 @@ MEASUREMENT = {
         {
             "id": Text(1, 64),
             "date": Text(10, 10, valid_date, "a date YYYY-MM-DD"),
-            "coefficients_nm": List(2, 8, Text(1, 32, valid_decimal, "a decimal number")),
+            "coefficients_nm": List(2, 8, DECIMAL),
+            "?linearity": List(0, 8, DECIMAL),
+            "?hot_pixels": List(0, 128, Int(0, MAX_PIXELS - 1)),
+            "?dark": Fields({"offset_counts": DECIMAL, "doubling_degc": DECIMAL}),
+            "?resolution_cm1": DECIMAL,
+            "?response": Fields({"id": Text(1, 64), "coefficients": List(1, 8, DECIMAL)}),
         }
     ),
     "selftest": Fields({"ok": Bool(), "checks": MapOf(32, OneOf("pass", "fail", "skip"))}),

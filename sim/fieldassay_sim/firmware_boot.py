@@ -28,21 +28,20 @@ def insert(path):
     return Flash(path)
 
 
-# What a technician's provisioning tool does: write beside, rename, only if something changed.
+# What a technician's provisioning tool does: write each file, only if something changed.
 def provision(board):
-    wanted = board.call("provision")
-    if wanted is None:
-        return
-    path = board.flash_root + "/settings.json"
-    try:
-        with open(path) as file:
-            if file.read() == wanted:
-                return
-    except OSError:
-        pass
-    with open(path + ".tmp", "w") as file:
-        file.write(wanted)
-    os.rename(path + ".tmp", path)
+    from whole_file import write
+
+    wanted = board.call("provision") or {}
+    for name in sorted(wanted):
+        path = board.flash_root + "/" + name
+        try:
+            with open(path) as file:
+                if file.read() == wanted[name]:
+                    continue
+        except OSError:
+            pass
+        write(path, wanted[name])
 
 
 def start(port, token, image, device):

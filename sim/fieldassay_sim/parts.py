@@ -89,7 +89,7 @@ class Hardware:
         self.laser = Laser()
         self.outputs = Outputs()
         self.on_fire: list[Callable[[], None]] = []
-        self.provision_text: str | None = None
+        self.provision: dict[str, str] = {}
         self.cut_after_flash_ops: int | None = None
         self.frames = 0
         self._emit = emit
@@ -189,9 +189,9 @@ class Hardware:
             "cut_after_flash_ops": self.cut_after_flash_ops,
         }
 
-    def op_provision(self) -> str | None:
-        """The settings.json the unit shall have, or null."""
-        return self.provision_text
+    def op_provision(self) -> dict[str, str]:
+        """The files a technician put on the unit: name to text."""
+        return self.provision
 
     def op_laser_power(self, power_uw: int) -> None:
         """Set the laser's power."""

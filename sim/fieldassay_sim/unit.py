@@ -48,15 +48,20 @@ class UnitConfig:
             "unit": self.name,
             "key": self.key_hex,
             "broker": {"host": self.broker_host, "port": self.broker_port, "tls": False},
-            "excitation_pm": round(self.instrument.excitation_nm * 1000),
-            "calibration": {
-                "id": f"{self.name}-sim-1",
-                "date": "2026-01-15",
-                "coefficients_nm": [f"{c:.12g}" for c in self.instrument.coefficients_nm],
-            },
         }
         for section, values in self.settings.items():
             document.setdefault(section, {}).update(values)
+        return json.dumps(document, sort_keys=True)
+
+    def calibration_json(self) -> str:
+        """The calibration.json a technician would have measured."""
+        document: dict[str, Any] = {
+            "id": f"{self.name}-sim-1",
+            "date": "2026-01-15",
+            "excitation_pm": round(self.instrument.excitation_nm * 1000),
+            "coefficients_nm": [f"{c:.12g}" for c in self.instrument.coefficients_nm],
+            "resolution_cm1": f"{self.instrument.width_cm1:g}",
+        }
         return json.dumps(document, sort_keys=True)
 
 
@@ -81,7 +86,10 @@ class Unit:
         max_on_ms = config.settings.get("laser", {}).get("max_on_ms", 8000)
         self.audit = Audit(max_on_ms, lambda: self._lag_ms)
         self.hardware = Hardware(config.instrument, condition, self.audit, self.events.emit)
-        self.hardware.provision_text = config.settings_json()
+        self.hardware.provision = {
+            "settings.json": config.settings_json(),
+            "calibration.json": config.calibration_json(),
+        }
         self._told = 0
         self._token = secrets.token_hex(16)
         self._bus = Bus(self._token, self.hardware.handle, self.cut_power, self._bus_broken)

@@ -40,7 +40,12 @@ SETTINGS: dict[str, Any] = {
         "dark_frames_max": 4,
         "target_permille": 700,
     },
-    "calibration": {"id": "c1", "date": "2026-01-02", "coefficients_nm": ["780.5", "0.1"]},
+}
+CALIBRATION: dict[str, Any] = {
+    "id": "c1",
+    "date": "2026-01-02",
+    "excitation_pm": 785000,
+    "coefficients_nm": ["780.5", "0.1"],
 }
 
 
@@ -52,11 +57,22 @@ class Bench:
     Attributes a test reads: log, screens, fires, lit (laser on right now), on_spans_ms.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any] | str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, Any] | str | None = None,
+        calibration: dict[str, Any] | str | None = None,
+    ) -> None:
         self.folder = folder
         self.image = folder / "unit.flash"
-        given = SETTINGS if settings is None else settings
-        self.provision = given if isinstance(given, str) else json.dumps(given)
+        files = {
+            "settings.json": SETTINGS if settings is None else settings,
+            "calibration.json": CALIBRATION if calibration is None else calibration,
+        }
+        self.provision = {
+            name: given if isinstance(given, str) else json.dumps(given)
+            for name, given in files.items()
+        }
         self.lid = self.key = True
         self.unreadable = self.detector_fails = False
         self.battery_mv = 3900
@@ -224,7 +240,7 @@ class Bench:
             "cut_after_flash_ops": None,
         }
 
-    def _provision(self, _now: float) -> str:
+    def _provision(self, _now: float) -> dict[str, str]:
         return self.provision
 
     def _laser_power(self, _now: float, uw: int) -> None:

@@ -56,15 +56,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def settings_of(unit: Unit, broker_host: str, broker_port: int) -> dict[str, Any]:
-    """What a technician puts on the unit; the calibration must be replaced by the unit's own."""
+    """What a technician puts on the unit as settings.json; its calibration is a file of its own."""
     return {
         "unit": unit.name,
         "key": unit.key.hex(),
         "broker": {"host": broker_host, "port": broker_port, "tls": False},
-        "excitation_pm": 785_000,
-        "calibration": {
-            "id": "none-yet",
-            "date": "2000-01-01",
-            "coefficients_nm": ["800", "0.125"],
-        },
     }
