@@ -57,6 +57,7 @@ MDEGC = Int(-273_150, 1_000_000)
 POWER_UW = Int(0, 10_000_000)
 SHA256 = Bytes(32)
 ANSWER = Text(0, 32)
+DARK_SAMPLE = OneOf("no", "yes", "unknown")
 DECIMAL = Text(1, 32, valid_decimal, "a decimal number")
 PIXELS = Array(TypedArray.U32, 1, MAX_PIXELS)
 
@@ -86,6 +87,9 @@ MEASUREMENT = {
     "laser_uw": POWER_UW,
     "laser_mdegc": MDEGC,
     "detector_mdegc": MDEGC,
+    "?dark_mdegc": MDEGC,
+    "?rejected_pixels": COUNT,
+    "?stopped": NAME,
     "calibration": Fields(
         {
             "id": Text(1, 64),
@@ -100,7 +104,7 @@ MEASUREMENT = {
     ),
     "selftest": Fields({"ok": Bool(), "checks": MapOf(32, OneOf("pass", "fail", "skip"))}),
     "firmware": FIRMWARE,
-    "answers": Fields({"packaging": ANSWER, "sample": ANSWER}),
+    "answers": Fields({"packaging": ANSWER, "sample": ANSWER, "?dark_sample": DARK_SAMPLE}),
     "series": COUNT,
     "spot": COUNT,
     "battery_mv": Int(0, 100_000),
@@ -165,7 +169,13 @@ ARGS = {
     "set_time": Fields({"time_ms": TIME_MS}),
     "request_measurement": Fields({}),
     "set_answers": Fields(
-        {"?packaging": ANSWER, "?sample": ANSWER, "?series": COUNT, "?spot": COUNT}
+        {
+            "?packaging": ANSWER,
+            "?sample": ANSWER,
+            "?dark_sample": DARK_SAMPLE,
+            "?series": COUNT,
+            "?spot": COUNT,
+        }
     ),
     "abort": Fields({}),
     "get_state": Fields({}),

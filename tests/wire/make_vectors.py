@@ -132,6 +132,18 @@ def messages_to_keep() -> dict[str, tuple[str, dict[str, Any], str]]:
     )
     future["calibration"]["lamp"] = "Ne"
     future["flags"] = ["a_flag_of_tomorrow"]
+    calibrated = measurement(8)
+    calibrated.update(
+        dark_mdegc=-9_990, rejected_pixels=2, stopped="background_rising", flags=["interrupted"]
+    )
+    calibrated["calibration"].update(
+        linearity=["1", "2.5e-7"],
+        hot_pixels=[3, 7],
+        dark={"offset_counts": "201.5", "doubling_degc": "7"},
+        resolution_cm1="9.2",
+        response={"id": "srm2241-5", "coefficients": ["1", "-2e-5"]},
+    )
+    calibrated["answers"]["dark_sample"] = "unknown"
     receipt = {
         "v": 1,
         "unit": UNIT,
@@ -159,6 +171,7 @@ def messages_to_keep() -> dict[str, tuple[str, dict[str, Any], str]]:
         "measurement-1": ("measurement", plain, "Eight pixels, everything in order."),
         "measurement-2": ("measurement", flagged, "300 pixels, flags set, clock unset."),
         "measurement-3": ("measurement", future, "Version 1 with fields and a flag nobody knows."),
+        "measurement-4": ("measurement", calibrated, "Every optional field."),
         "state-1": ("state", state("ready", ""), "Published retained after connecting."),
         "state-2": ("state", state("lost", ""), "The last will."),
         "state-3": ("state", state("fault", "The lid switch is unreadable."), "A fault."),
@@ -174,6 +187,11 @@ def messages_to_keep() -> dict[str, tuple[str, dict[str, Any], str]]:
         ),
         "command-4": ("command", command("abort"), "Stop measuring."),
         "command-5": ("command", command("get_state"), "Publish the state now."),
+        "command-6": (
+            "command",
+            command("set_answers", dark_sample="yes", packaging="bag", sample="", series=4, spot=2),
+            "Answers with that to the question about dark samples.",
+        ),
     }
 
 

@@ -138,7 +138,7 @@ def wrong_values(rule: Any) -> Iterator[Any]:
                 TypedArray(rule.tag, bytes(size * (rule.high + 1))),
             )
         case rules.List():
-            good = {rules.Text: "1", rules.Fields: None}[type(rule.item)]
+            good = {rules.Text: "1", rules.Int: 1, rules.Fields: None}[type(rule.item)]
             yield from ({}, "text", None)
             if rule.low:
                 yield []
@@ -174,8 +174,9 @@ def all_tables() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Kind, name of a golden message that has every field, its table."""
     for kind in messages.KINDS:
         if kind != "command":
-            yield kind, f"{kind}-1", {**messages.HEADER, **messages.FIELDS[kind].table}
-    for vector, name in (("command-1", "set_time"), ("command-3", "set_answers")):
+            every = f"{kind}-4" if kind == "measurement" else f"{kind}-1"
+            yield kind, every, {**messages.HEADER, **messages.FIELDS[kind].table}
+    for vector, name in (("command-1", "set_time"), ("command-6", "set_answers")):
         table = {**messages.HEADER, **messages.FIELDS["command"].table, "args": messages.ARGS[name]}
         yield "command", vector, table
 
