@@ -11,6 +11,7 @@ ROOT = "fieldassay/1"
 UP = ("measurement", "state", "telemetry")
 DOWN = ("receipt", "verdict", "command")
 UP_FILTER = ROOT + "/+/up/+"
+DOWN_FILTER = ROOT + "/+/down/+"
 
 # 1: the sender repeats until the broker has it. Telemetry is overtaken by the next one anyway.
 QOS = {"measurement": 1, "state": 1, "telemetry": 0, "receipt": 1, "verdict": 1, "command": 1}

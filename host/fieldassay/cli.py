@@ -22,6 +22,8 @@ COMMANDS = {
     "evaluate": "measure how good the identification is, on spectra with a known truth",
     "library": "build and show reference libraries",
     "record": "list, show and export records of the evidence store",
+    "authority": "make and renew the certificates of broker and host",
+    "broker": "configure a broker for the network",
     "unit": "add units and their keys",
     "release": "build, sign and check firmware for units",
 }

@@ -40,6 +40,11 @@ class Home:
         return self.root / "units.json"
 
     @property
+    def authority(self) -> Path:
+        """The private certificate authority; its key opens every door."""
+        return self.root / "authority"
+
+    @property
     def runtime(self) -> Path:
         """Generated files of a running host: broker configuration, images of simulated units."""
         return self.root / "run"

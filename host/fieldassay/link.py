@@ -40,7 +40,11 @@ STATUS = (_UP + "state", _UP + "telemetry")
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Where the broker is and how to get in; `tls_ca` switches TLS on, with verification."""
+    """Where the broker is and how to get in; `tls_ca` switches TLS on, with verification.
+
+    `certificates` are two pairs of certificate and key, PEM: one for each connection of the host,
+    because the broker names sessions after them.
+    """
 
     host: str
     port: int
@@ -48,6 +52,7 @@ class BrokerAddress:
     user: str | None = None
     password: str | None = None
     client_id: str = "fieldassay-host"
+    certificates: tuple[tuple[Path, Path], ...] = ()
 
     def __repr__(self) -> str:  # goes into logs: without the password
         return f"{self.host}:{self.port}"
@@ -111,12 +116,18 @@ class Link:
             client.username_pw_set(address.user, address.password)
         if address.tls_ca is not None:
             try:
-                client.tls_set(ca_certs=str(address.tls_ca))
+                cert, key = address.certificates[0] if address.certificates else (None, None)
+                client.tls_set(
+                    ca_certs=str(address.tls_ca),
+                    certfile=None if cert is None else str(cert),
+                    keyfile=None if key is None else str(key),
+                )
             except (OSError, ssl.SSLError) as error:
                 raise SetupError(
                     "tls_ca_unreadable",
-                    f"The certificate file {address.tls_ca} cannot be used: {error}.",
-                    "Give the PEM file of the authority that signed the broker's certificate.",
+                    f"The certificates for {address!r} cannot be used: {error}.",
+                    "Give the PEM file of the authority that signed the broker's certificate; with "
+                    "--tls, make the host's with `fieldassay authority renew`.",
                 ) from error
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -132,7 +143,11 @@ class Link:
         broker (iotcore), and old states would queue up while the host is away.
         """
         return cls(
-            replace(address, client_id=f"{address.client_id}-status"),
+            replace(
+                address,
+                client_id=f"{address.client_id}-status",
+                certificates=address.certificates[1:],
+            ),
             deliver,
             lambda _: None,
             filters=STATUS,

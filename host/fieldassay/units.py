@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import secrets
 import threading
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from typing import Any
 from fieldassay_wire import topics
 
 from fieldassay.errors import SetupError, UnitError
+from fieldassay.private_file import write_private
 
 KEY_BYTES = 32
 GONE = ("disconnected", "lost")
@@ -163,27 +163,6 @@ def _unit(name: str, key_hex: str, revoked_ms: int | None = None) -> Unit:
     if len(key) != KEY_BYTES or not topics.valid_unit(name):
         raise ValueError(f"entry {name!r} has no key of {KEY_BYTES} bytes or no valid name")
     return Unit(name, key, revoked_ms)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file as a whole, readable and writable by its owner only, synced to disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    temporary.unlink(missing_ok=True)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 class UnitStates:

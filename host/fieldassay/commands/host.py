@@ -17,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Broker, page and home folder."""
     parser.add_argument("--broker", required=True, metavar="HOST:PORT", help="the MQTT broker")
     parser.add_argument("--tls-ca", type=Path, metavar="FILE", help="use TLS; authority as PEM")
+    parser.add_argument(
+        "--tls", action="store_true", help="use TLS with the host's own certificate and authority"
+    )
     parser.add_argument("--user", help="user name at the broker")
     parser.add_argument("--password-file", type=Path, metavar="FILE", help="its password, one line")
     parser.add_argument(
@@ -31,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """Run until a signal."""
     process.configure_logging("INFO")
     home = config.home(args.home).create()
-    address = _address(args)
+    address = _address(args, home)
     from fieldassay import service  # late: it takes long to import
     from fieldassay.library import Library
 
@@ -57,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _address(args: argparse.Namespace) -> BrokerAddress:
+def _address(args: argparse.Namespace, home: config.Home) -> BrokerAddress:
     name, _, port = args.broker.rpartition(":")
     if not name or not port.isdigit() or not 0 < int(port) < 65536:
         raise SetupError(
@@ -77,6 +80,13 @@ def _address(args: argparse.Namespace) -> BrokerAddress:
                 f"The password file {args.password_file} cannot be read.",
                 "Give a text file with the password in one line, readable by this user.",
             ) from error
+    ca: Path | None = args.tls_ca
+    certificates: tuple[tuple[Path, Path], ...] = ()
+    if args.tls:
+        from fieldassay.authority import Authority
+
+        authority = Authority.open(home.authority)
+        ca, certificates = authority.ca_pem, authority.host_pairs
     return BrokerAddress(
-        name.strip("[]"), int(port), args.tls_ca, args.user, password, args.client_id
+        name.strip("[]"), int(port), ca, args.user, password, args.client_id, certificates
     )

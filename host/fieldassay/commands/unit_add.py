@@ -9,7 +9,8 @@ from typing import Any
 
 from fieldassay import config
 from fieldassay.errors import SetupError
-from fieldassay.units import Unit, UnitRegistry, write_private
+from fieldassay.private_file import write_private
+from fieldassay.units import Unit, UnitRegistry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

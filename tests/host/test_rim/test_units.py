@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from fieldassay.commander import Commander
 from fieldassay.errors import SetupError, UnitError
-from fieldassay.units import UnitRegistry, UnitStates, write_private
+from fieldassay.private_file import write_private
+from fieldassay.units import UnitRegistry, UnitStates
 from fieldassay_wire import mac0, messages
 
 
