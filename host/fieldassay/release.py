@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fieldassay import bundle
 from fieldassay.errors import ReleaseError
-from fieldassay.units import write_private
+from fieldassay.private_file import write_private
 
 MAIN = "main.py"  # stays source: it is the first to be read when something is wrong
 NATIVE = ("@micropython.viper", "@micropython.native")  # need the instruction set of a board
