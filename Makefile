@@ -8,7 +8,12 @@ STALE  := $(shell test ! -s $(READY) || { test "$$(cat $(READY))" = "$$(pwd -P)"
 
 # The ports the firmware runs on, by their sys.platform: the simulator's, Pico 2 W, ESP32-S3.
 PORTS    := linux rp2 esp32
-FIRMWARE  = device/*.py device/*/*.py
+# Files of other ports are no part of a run.
+BOARDS_linux := sim
+BOARDS_rp2   := wired wifi pico2w
+BOARDS_esp32 := wired wifi esp32s3
+FIRMWARE = $(filter-out device/boards/%,$(wildcard device/*.py device/*/*.py)) \
+	device/boards/__init__.py $(BOARDS_$(1):%=device/boards/%.py)
 
 .PHONY: stale help setup run test demo chaos lint types native-check library fuzz bench docs clean
 .DEFAULT_GOAL := help
@@ -48,8 +53,8 @@ lint: $(READY)   ## ruff: rules and format
 
 types: $(READY) $(PORTS:%=typings/%/.ready)  ## mypy: host, simulator and wire strictly; the firmware once per port by its stubs
 	@$(BIN)/mypy
-	@set -e; for port in $(PORTS); do MYPYPATH=device:typings/$$port $(BIN)/mypy --config-file device/mypy.ini \
-		--custom-typeshed-dir typings/$$port --cache-dir .mypy_cache/$$port --platform $$port $(FIRMWARE); done
+	@$(foreach port,$(PORTS),MYPYPATH=device:typings/$(port) $(BIN)/mypy --config-file device/mypy.ini \
+		--custom-typeshed-dir typings/$(port) --cache-dir .mypy_cache/$(port) --platform $(port) $(call FIRMWARE,$(port)) &&) true
 
 # MicroPython's stubs shadow CPython's, so they stay out of the environment; those of two ports clash, so each has a folder.
 STUBS_linux := micropython-unix-stubs

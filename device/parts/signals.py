@@ -1,4 +1,4 @@
-"""Buzzer (PWM), vibration motor and warning light: patterns played by a one-shot timer.
+"""Buzzer (PWM) and vibration motor: patterns played by a one-shot timer.
 
 play(pattern) returns at once; a new pattern replaces the one that runs. Unknown names are refused
 with an OSError, because a warning that does not sound must keep the laser off.
@@ -21,15 +21,13 @@ PATTERNS = {
 
 
 class Signals:
-    # `start(ms, then)` runs `then(timer)` once after ms; `motor` and `light` may be None.
-    def __init__(self, pwm, start, light=None, motor=None):
+    # `start(ms, then)` runs `then(timer)` once after ms; `motor` may be None.
+    def __init__(self, pwm, start, motor=None):
         self._pwm = pwm
         self._start = start
-        self._light = light
         self._motor = motor
         self._steps: tuple = ()
         self._at = 0
-        self._lit = False
         self._then = self._next  # bound once: a timer's callback must not allocate
         self.silence()
 
@@ -39,7 +37,6 @@ class Signals:
             raise OSError(errno.EINVAL, "no such pattern: " + name)
         self._steps = steps
         self._at = 0
-        self._lit = name == "warning"
         self._next(None)
 
     def silence(self):
@@ -59,8 +56,5 @@ class Signals:
         if hertz:
             self._pwm.freq(hertz)
         self._pwm.duty_u16(_ON if hertz else 0)
-        on = 1 if hertz else 0
         if self._motor is not None:
-            self._motor.value(on)
-        if self._light is not None:
-            self._light.value(on if self._lit else 0)
+            self._motor.value(1 if hertz else 0)

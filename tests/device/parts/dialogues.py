@@ -14,7 +14,7 @@ if sys.implementation.name == "cpython":
     sys.modules["micropython"].const = lambda value: value
 
 from models import Dialogue, Pin, Ssd1306
-from parts import battery, contact, keys, rtc, signals, ssd1306, surface
+from parts import battery, contact, keys, rtc, signals, ssd1306, surface, thermometer
 
 EMPTY = [("", "")] * 8
 
@@ -239,6 +239,24 @@ def check_clock():
     assert alone.now() == (0, "unset")
 
 
+# --- TMP117: "Register Map", Temp_Result (00h), 7.8125 m degrees C per bit ---
+
+
+def check_thermometer():
+    bus = Dialogue(
+        [
+            ("read", 0x48, 0x00, b"\x0c\x80"),
+            ("read", 0x48, 0x00, b"\xf3\x80"),
+            ("read", 0x48, 0x00, b"\x80\x00"),
+        ]
+    )
+    sensor = thermometer.Tmp117(bus)
+    assert sensor.mdegc() == 25000
+    assert sensor.mdegc() == -25000
+    raises(sensor.mdegc)  # what the register holds before the first conversion
+    bus.done()
+
+
 # --- buttons, contacts, signals ---
 
 
@@ -299,22 +317,18 @@ class Pwm:
 
 
 def check_signals():
-    pwm, light, motor, due = Pwm(), Pin(1), Pin(1), []
-    board = signals.Signals(pwm, lambda ms, then: due.append((ms, then)), light, motor)
-    assert pwm.said == [("duty", 0)] and not light.level and not motor.level
+    pwm, motor, due = Pwm(), Pin(1), []
+    board = signals.Signals(pwm, lambda ms, then: due.append((ms, then)), motor)
+    assert pwm.said == [("duty", 0)] and not motor.level
     board.play("saved")
     pwm.said.clear()
     heard = []
     while due:
         ms, then = due.pop()
-        heard.append((ms, motor.level, light.level))
+        heard.append((ms, motor.level))
         then(None)
-    assert heard == [(80, 1, 0), (60, 0, 0), (120, 1, 0)]
+    assert heard == [(80, 1), (60, 0), (120, 1)]
     assert pwm.said == [("duty", 0), 2400, ("duty", 32768), ("duty", 0)]
-    board.play("warning")
-    assert light.level == 1
-    board.play("fault")
-    assert light.level == 0 and motor.level == 1
     raises(board.play, "tune")
     total = sum(ms for _, ms in signals.PATTERNS["warning"])
     assert total == 2000
