@@ -23,8 +23,8 @@ BOARDS = (
 )
 
 
-# The module of the board this runs on; OSError on any other.
-def here(platform=sys.platform, machine=sys.implementation._machine):
+# The name of the module of the board this runs on; OSError on any other.
+def which(platform=sys.platform, machine=sys.implementation._machine):
     for port, part, name in BOARDS:
         if platform == port and part in machine:
             return name
@@ -32,5 +32,5 @@ def here(platform=sys.platform, machine=sys.implementation._machine):
 
 
 # The board this runs on. Importing its module drives the laser's enable low before anything else.
-def open_board():
-    return __import__("boards." + here(), None, None, ("Board",)).Board()
+def here():
+    return __import__("boards." + which(), None, None, ("Board",)).Board()

@@ -7,7 +7,7 @@ is used. Not tested on hardware.
 
 import machine
 
-LASER_ENABLE = 4
+LASER_ENABLE = 15
 machine.Pin(LASER_ENABLE, machine.Pin.OUT, value=0)
 
 import errno
@@ -32,7 +32,7 @@ PINS = {
     "display_sck": 12,
     "display_dc": 13,
     "lid_made": 14,
-    "lid_rest": 15,
+    "lid_rest": 4,
     "spectrometer_tx": 16,
     "spectrometer_rx": 17,
     "key_made": 18,
@@ -90,6 +90,7 @@ def _panel(pins):
     )
 
 
+# A spectrometer with a driver of its own goes here; until then the unit cannot measure.
 def _detector(pins):
     raise OSError(errno.ENODEV, "no detector")
 

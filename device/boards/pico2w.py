@@ -7,7 +7,7 @@ hardware.
 
 import machine
 
-LASER_ENABLE = 22
+LASER_ENABLE = 15
 machine.Pin(LASER_ENABLE, machine.Pin.OUT, value=0)
 
 import rp2
@@ -29,7 +29,7 @@ PINS = {
     "ok": 12,
     "buzzer": 13,
     "motor": 14,
-    "indicator": 15,
+    "indicator": 22,
     "sda": 16,
     "scl": 17,
     "indicator_sense": 18,
