@@ -41,6 +41,7 @@ class App:
         self.board = board
         self.settings, self.calibration = given
         settings = self.settings
+        board.set_wifi(settings.get("wifi"))
         laser = settings["laser"]
         self.interlock = machine.Interlock(laser["max_on_ms"], laser["warning_ms"])
         self.laser = Laser(board, self.interlock, laser["max_on_ms"], time.ticks_ms)

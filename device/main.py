@@ -31,6 +31,7 @@ def main(board):
         _report(board, error)
     finally:
         _off(board)
+        _rest(board)
 
 
 # Whatever else is broken must not keep it from being tried and told.
@@ -41,6 +42,15 @@ def _off(board):
             return
         except Exception:
             pass  # the hardware one-shot ends the emission
+
+
+# The firmware has ended: a watchdog that goes on would take the fault from the display, and the
+# prompt from a technician.
+def _rest(board):
+    try:
+        board.rest()
+    except Exception:
+        pass
 
 
 def _load(board):
