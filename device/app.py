@@ -227,6 +227,8 @@ class App:
         gc.collect()
         self._stop_error = None
         self.screen.show()
+        dark_sample = self.officer.answers().get("dark_sample", "no")
+        self.laser.answered(dark_sample, self.settings["laser"]["power_uw"])
         self._shot = asyncio.create_task(self.acquirer.measure())
         try:
             shot = await self._shot

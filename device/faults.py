@@ -16,6 +16,12 @@ class UnitError(Exception):
 TEXTS = {
     "lid_open": ("The lid is open.", "Close the lid, then press the trigger."),
     "key_open": ("The laser key is off.", "Turn the key on, then press the trigger."),
+    "nose_open": (
+        "The nose does not touch the sample.",
+        "Press it on the sample, then press the trigger.",
+    ),
+    "updating": ("The unit is being updated.", "Wait until it has restarted."),
+    "service": ("A technician works on the unit.", "Ask the technician."),
     "unreadable": (
         "The interlock cannot be read.",
         "Do not use the unit. Hold OK to test again, or call a technician.",
@@ -44,6 +50,18 @@ TEXTS = {
         "There is light although the laser is off.",
         "Turn the key off and call a technician.",
     ),
+    "laser_light_excess": (
+        "The laser gives more light than was set.",
+        "Turn the key off and call a technician.",
+    ),
+    "laser_gate_stuck": (
+        "The hardware allows light although lid or key is open.",
+        "Turn the key off and call a technician.",
+    ),
+    "laser_power_refused": (
+        "More laser power was asked for than this sample may have.",
+        "Hold OK to test again, or call a technician.",
+    ),
     "laser_unreadable": (
         "The laser driver does not answer.",
         "Turn the key off and call a technician.",
@@ -51,6 +69,18 @@ TEXTS = {
     "warning_failed": (
         "The laser warning does not sound, so the laser stays off.",
         "Hold OK to test again, or call a technician.",
+    ),
+    "indicator_failed": (
+        "The laser indicator does not work, so the laser stays off.",
+        "Hold OK to test again, or call a technician.",
+    ),
+    "clock_jumped": (
+        "The unit's clock ran backwards, so the laser stays off.",
+        "Hold OK to test again, or call a technician.",
+    ),
+    "guard_late": (
+        "The unit was too busy to watch the laser.",
+        "Press the trigger to measure again.",
     ),
     "not_armed": ("The laser was not armed.", "Press the trigger to measure again."),
     "spool_failed": ("The result could not be written.", "Measure again. Call a technician."),

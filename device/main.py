@@ -34,13 +34,14 @@ def main(board):
         _rest(board)
 
 
-# Whatever else is broken must not keep it from being tried and told.
+# Whatever else is broken must not keep it from being tried and told; nor a break from the console,
+# of which technicians' tools send several.
 def _off(board):
     for _ in range(OFF_TRIES):
         try:
             board.laser.off()
             return
-        except Exception:
+        except BaseException:
             pass  # the hardware one-shot ends the emission
 
 

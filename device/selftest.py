@@ -1,14 +1,17 @@
 """What the unit finds out about itself before it may measure; the result goes into every record.
 
-A failed laser or interlock check blocks measuring (FAULT); the others only flag. The laser stays
-off throughout: a check that needs light is not made here. Runs at boot and when a person resets a
-fault.
+A failed laser, interlock or indicator check blocks measuring (FAULT); the others only flag. The
+laser stays off throughout: a check that needs light is not made here. Runs at boot and when a
+person resets a fault.
 """
+
+import asyncio
 
 import coadd
 from laser import DARK_UW
 
-BLOCKING = ("laser_off", "interlock")
+BLOCKING = ("laser_off", "interlock", "indicator")
+LAMP_S = 0.02  # the indicator has this long to follow
 EXPOSURE_US = 20000
 NOISE_PIXELS = 512
 NOISE_FACTOR = 5  # measured read noise may be this many times the nominal one, either way
@@ -22,6 +25,7 @@ async def run(board, laser, acquirer, settings):
     checks = {
         "laser_off": _word(_laser_off(laser)),
         "interlock": _word(_interlock(board)),
+        "indicator": _word(await _indicator(board)),
         "flash": _word(_flash(board.flash_root)),
         "battery": _word(_battery(board, settings)),
         "detector_temperature": _word(_temperature(board)),
@@ -52,6 +56,28 @@ def _interlock(board):
         return isinstance(reading["lid"], bool) and isinstance(reading["key"], bool)
     except Exception:
         return False
+
+
+# Lit when told and dark when told; a board without a readback can only be told.
+async def _indicator(board):
+    try:
+        for lit in (True, False):
+            board.indicate(lit)
+            await asyncio.sleep(LAMP_S)
+            if board.indicator() not in (lit, None):
+                return False
+        return True
+    except Exception:
+        return False
+    finally:
+        _dark_lamp(board)
+
+
+def _dark_lamp(board):
+    try:
+        board.indicate(False)
+    except Exception:
+        return  # the check has failed already
 
 
 def _flash(root):

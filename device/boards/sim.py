@@ -91,6 +91,12 @@ class Board:
     def interlock(self):
         return self._call("interlock")
 
+    def indicate(self, lit):
+        self._call("indicate", lit)
+
+    def indicator(self):
+        return self._call("indicator")
+
     def buttons(self):
         return self._call("buttons")
 

@@ -14,6 +14,8 @@ INTERLOCK_MS = 20.0
 IDLE_MS = 1000.0
 TRIGGER_MS = 60_000.0
 ABSOLUTE_ON_MS = 10_000.0
+WARNING_MS = 2000.0
+EARLY_MS = 5.0  # two clocks and their rounding
 
 RULES = {
     "interlock_open": "enabled more than 20 ms after the lid or the key opened",
@@ -21,8 +23,13 @@ RULES = {
     "on_too_long": "enabled longer than the unit's settings allow, or longer than 10 s",
     "idle": "enabled for more than 1 s with no exposure running",
     "before_selftest": "fired after a boot before the self-test was done",
+    "no_warning": "fired before the emission indicator was lit for the settings' warning time",
+    "indicator_dark": "enabled more than 20 ms with the emission indicator dark",
     "no_trigger": "fired without a trigger press in the last 60 s",
 }
+
+
+_BAD = {"readable": "interlock_unreadable", "lamp": "indicator_dark"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +53,25 @@ class Audit:
         withheld_ms: Total time, ever growing, that this machine kept the simulator waiting. What it
             grew by while the interlock was open is not held against the firmware: a board has its
             own processor. At most 200 ms are forgiven.
+        warning_ms: The warning before light that the unit's settings ask for.
     """
 
     def __init__(
-        self, max_on_ms: float = ABSOLUTE_ON_MS, withheld_ms: Callable[[], float] = lambda: 0.0
+        self,
+        max_on_ms: float = ABSOLUTE_ON_MS,
+        withheld_ms: Callable[[], float] = lambda: 0.0,
+        warning_ms: float = WARNING_MS,
     ) -> None:
         self.max_on_ms = min(max_on_ms, ABSOLUTE_ON_MS)
+        self.warning_ms = warning_ms
         self.violations: list[Violation] = []
         self.fired = 0
         self._withheld = withheld_ms
         self._on_since: float | None = None
         self._reported: set[str] = set()
-        self._inputs = {"lid": True, "key": True, "readable": True}
-        self._bad_since: dict[str, tuple[float, float]] = {}
+        # Good inputs, and since when the others are bad; the lamp is one of them.
+        self._bad_since: dict[str, tuple[float, float]] = {"lamp": (-IDLE_MS, 0.0)}
+        self._lit_since: float | None = None
         self._busy_until = 0.0
         self._trigger_at: float | None = None
         self._selftest_done = False
@@ -84,12 +97,23 @@ class Audit:
     def interlock(self, at_ms: float, *, lid: bool, key: bool, readable: bool) -> None:
         """The true inputs changed: closed is True."""
         self._check(at_ms)
-        self._inputs = {"lid": lid, "key": key, "readable": readable}
-        for name, good in self._inputs.items():
-            if good:
-                self._bad_since.pop(name, None)
-            else:
-                self._bad_since.setdefault(name, (at_ms, self._withheld()))
+        for name, good in (("lid", lid), ("key", key), ("readable", readable)):
+            self._input(name, good, at_ms)
+
+    def indicator(self, at_ms: float, *, lit: bool) -> None:
+        """The emission indicator is lit or dark, whatever the firmware asked of it."""
+        self._check(at_ms)
+        self._input("lamp", lit, at_ms)
+        if not lit:
+            self._lit_since = None
+        elif self._lit_since is None:
+            self._lit_since = at_ms
+
+    def _input(self, name: str, good: bool, at_ms: float) -> None:
+        if good:
+            self._bad_since.pop(name, None)
+        else:
+            self._bad_since.setdefault(name, (at_ms, self._withheld()))
 
     def fire(self, at_ms: float, max_ms: float) -> None:
         """The firmware asserted the laser's enable for at most `max_ms`."""
@@ -105,6 +129,9 @@ class Audit:
         elif at_ms - self._trigger_at > TRIGGER_MS:
             ago_s = (at_ms - self._trigger_at) / 1000.0
             self._break("no_trigger", at_ms, f"the last press was {ago_s:.1f} s ago")
+        lit_ms = at_ms - self._lit_since if self._lit_since is not None else 0.0
+        if lit_ms < self.warning_ms - EARLY_MS:
+            self._break("no_warning", at_ms, f"the indicator was lit for {lit_ms:.0f} ms")
         if max_ms > self.max_on_ms:
             self._break("on_too_long", at_ms, f"asked for {max_ms:.0f} ms")
         self._check(at_ms)
@@ -129,8 +156,11 @@ class Audit:
         for name, (since, withheld) in self._bad_since.items():
             late_ms = at_ms - since - min(self._withheld() - withheld, 200.0)
             if late_ms > INTERLOCK_MS:
-                rule = "interlock_unreadable" if name == "readable" else "interlock_open"
-                self._break(rule, at_ms, f"{name}: still enabled after {late_ms:.0f} ms")
+                self._break(
+                    _BAD.get(name, "interlock_open"),
+                    at_ms,
+                    f"{name}: still enabled after {late_ms:.0f} ms",
+                )
 
     def _break(self, rule: str, at_ms: float, seen: str) -> None:
         if rule not in self._reported:

@@ -41,6 +41,7 @@ class Condition:
     room_light: float = 1.0
     clock: str = "rtc"
     interlock_unreadable: bool = False
+    indicator_broken: bool = False
     detector_failing: bool = False
     detector_saturated: bool = False
 
@@ -60,6 +61,7 @@ class Outputs:
 
     rows: list[list[str]] = field(default_factory=list)
     buzzes: int = 0
+    indicator: bool = False
     watchdog_at_ms: float = 0.0
     last_read_at_ms: float = 0.0
 
@@ -140,6 +142,7 @@ class Hardware:
     def note_condition(self, name: str, value: object) -> None:
         """The condition was changed from outside: record it and let room light follow."""
         self._room.set(self._now(), self._room_level())
+        self._show_indicator()
         self._emit("condition", {name: value})
 
     def power_on(self) -> None:
@@ -153,6 +156,7 @@ class Hardware:
             now, lid=state.lid, key=state.key, readable=not state.interlock_unreadable
         )
         self._exposure = None
+        self.op_indicate(False)
         self._fingers.clear()
         if state.clock != "rtc":
             self._clock_offset_ms = None
@@ -229,6 +233,18 @@ class Hardware:
         if self.condition.interlock_unreadable:
             raise Refused(errno.EIO, "the interlock does not answer")
         return {"lid": self.condition.lid, "key": self.condition.key}
+
+    def op_indicate(self, lit: bool) -> None:
+        """Switch the emission indicator; a broken one stays dark."""
+        self.outputs.indicator = bool(lit)
+        self._show_indicator()
+
+    def op_indicator(self) -> bool:
+        """Whether the indicator's own light sensor sees it lit."""
+        return self.outputs.indicator and not self.condition.indicator_broken
+
+    def _show_indicator(self) -> None:
+        self.audit.indicator(self._now(), lit=self.op_indicator())
 
     def op_expose_start(self, exposure_us: int) -> None:
         """Begin one exposure."""

@@ -78,6 +78,7 @@ TABLES: dict[str, dict[str, Key]] = {
         "room_light": _number(0, 1000, "1 is a lit office; enters fully with the lid open"),
         "clock": Key("text", "what the unit's clock knows at power-on", choices=CLOCKS),
         "interlock_unreadable": Key("bool", "the interlock does not answer"),
+        "indicator_broken": Key("bool", "the laser's emission indicator stays dark"),
         "detector_failing": Key("bool", "the detector does not answer"),
         "detector_saturated": Key("bool", "every pixel is full, whatever the exposure"),
     },

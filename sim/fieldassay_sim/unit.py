@@ -83,8 +83,10 @@ class Unit:
         self.power_cuts = 0
         self.crashes = 0
         self._lag_ms = 0.0  # how long this machine has kept the event loop waiting, in total
-        max_on_ms = config.settings.get("laser", {}).get("max_on_ms", 8000)
-        self.audit = Audit(max_on_ms, lambda: self._lag_ms)
+        laser = config.settings.get("laser", {})
+        self.audit = Audit(
+            laser.get("max_on_ms", 8000), lambda: self._lag_ms, laser.get("warning_ms", 2000)
+        )
         self.hardware = Hardware(config.instrument, condition, self.audit, self.events.emit)
         self.hardware.provision = {
             "settings.json": config.settings_json(),

@@ -88,6 +88,8 @@ class Bench:
         self.exposures: list[tuple[int, bool]] = []
         self.ops: dict[str, int] = {}
         self.lit = False
+        self.lamp = False
+        self.lamp_broken = False
         self._power = 0
         self._exposure_us = 0
         self._exposure_end = 0.0
@@ -266,6 +268,12 @@ class Bench:
         if self.unreadable:
             raise OSError(5, "interlock")
         return {"lid": self.lid, "key": self.key}
+
+    def _indicate(self, _now: float, lit: bool) -> None:
+        self.lamp = lit
+
+    def _indicator(self, _now: float) -> bool:
+        return self.lamp and not self.lamp_broken
 
     def _expose_start(self, now: float, us: int) -> None:
         if self.detector_fails:

@@ -91,6 +91,8 @@ class FakeBoard:
         self.read_noise_me = 20000
         self.reading: Any = {"lid": True, "key": True}  # or an Exception to raise
         self.laser = FakeLaser(self)
+        self.lamp = False
+        self.readback: Any = "lamp"  # or what the readback says, or an Exception to raise
         self.detector = self
         self.logged: list[tuple[str, dict[str, Any]]] = []
         self.buzzed: list[str] = []
@@ -104,12 +106,22 @@ class FakeBoard:
         return self.now_ms
 
     def closed(self) -> bool:
-        return self.reading == {"lid": True, "key": True}
+        return isinstance(self.reading, dict) and all(
+            self.reading.get(name) is True for name in {"lid", "key", *self.reading}
+        )
 
     def interlock(self) -> Any:
         if isinstance(self.reading, Exception):
             raise self.reading
         return self.reading
+
+    def indicate(self, lit: bool) -> None:
+        self.lamp = lit
+
+    def indicator(self) -> Any:
+        if isinstance(self.readback, Exception):
+            raise self.readback
+        return self.lamp if self.readback == "lamp" else self.readback
 
     def log(self, kind: str, details: dict[str, Any]) -> None:
         self.logged.append((kind, details))

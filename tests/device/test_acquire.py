@@ -57,6 +57,7 @@ class Rig:
         self.laser.step("boot")
         self.laser.step("checks_ok")
         assert self.laser.press() == "armed"
+        self.laser.answered("no", 100000)
 
     def counts(self, us, on):
         light = self.rate * us / 1000 * self.board.laser.power_uw / 100000 if on else 0
@@ -206,6 +207,7 @@ def test_stop_in_any_phase_ends_it(phase):
     rig.board.now_ms += 1000
     rig.laser.poll()
     rig.laser.press()
+    rig.laser.answered("no", 100000)
     assert rig.measure().frames > 1  # and the next one works
 
 
@@ -349,7 +351,9 @@ def test_no_time_left_for_a_frame_is_said_not_divided_by():
 
     def slow(n):
         if rig.acquirer.phase == "light" and rig.board.laser.power_uw == 25000:
-            rig.board.now_ms += 2900  # the pre-shot ate what the margin leaves
+            for _ in range(29):  # the pre-shot ate what the margin leaves
+                rig.board.now_ms += 100
+                rig.laser.poll()
 
     rig.board.on_expose = slow
     with pytest.raises(faults.UnitError) as caught:

@@ -1,11 +1,12 @@
 """The interlock's state machine: complete, and its promises hold for every sequence of events.
 
-The same file runs on the unit; the exhaustive walk runs on MicroPython too.
+The same file runs on the unit; the exhaustive search (`laser_invariants`) runs on MicroPython too.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,11 @@ spec = importlib.util.spec_from_file_location(
 fixture = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(fixture)
 m = fixture.device_module("interlock")
+spec = importlib.util.spec_from_file_location(
+    "laser_invariants", Path(__file__).with_name("laser_invariants.py")
+)
+invariants = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(invariants)
 
 CLOSED = {"lid": True, "key": True}
 READINGS = [
@@ -70,97 +76,27 @@ def test_opened_while_emitting_is_safe_and_unreadable_is_a_fault():
     assert m.TABLE["unreadable"]["emitting"] == ("fault", "off")
 
 
-# One walk for CPython and MicroPython: all sequences up to `depth` over what can happen to the
-# machine. Machines that are equal (state, closed, ages of the state capped at what matters) are
-# walked once.
-WALK = """
-MAX_ON, WARN = 30, 20
-READINGS = [
-    {"lid": True, "key": True}, {"lid": False, "key": True}, {"lid": True, "key": False}, None
-]
-EVENTS = (
-    "boot", "checks_ok", "checks_failed", "request", "done", "cancel", "cut", "fault", "reset"
-)
-
-def walk(m, depth):
-    start = m.Interlock(MAX_ON, WARN, 40, 10)
-    seen = {}
-    front = [(start.state, False, 0, "", 0, False)]
-    steps = [("in", r) for r in READINGS] + [("ev", e) for e in EVENTS]
-    steps += [("press", 0), ("fire", 0), ("tick", 5), ("tick", 25), ("tick", 1000)]
-    count = 0
-    emitted = 0
-    for level in range(depth):
-        after = {}
-        for state, closed, age, reason, on_ms, pressed in front:
-            for kind, value in steps:
-                lock = m.Interlock(MAX_ON, WARN, 40, 10)
-                lock.state, lock.closed, lock.since_ms, lock.reason = state, closed, -age, reason
-                now = 0
-                acts = []
-                if kind == "in":
-                    acts.append(lock.inputs(value, now))
-                elif kind == "ev":
-                    acts.append(lock.step(value, now))
-                elif kind == "press":
-                    acts.append(lock.press(now))
-                elif kind == "fire":
-                    acts.append(lock.fire(now))
-                else:
-                    now = value
-                    acts.append(lock.tick(now))
-                count += 1
-                new_age = now - lock.since_ms
-                # 1. light only from ARMED, by `fire`, after the warning, with lid and key closed
-                if "fire" in acts:
-                    assert (kind, state) == ("fire", "armed"), (kind, state)
-                    assert closed and lock.closed and age >= WARN and pressed
-                if lock.state == "emitting" and state != "emitting":
-                    assert acts == ["fire"]
-                    emitted += 1
-                # 2. out of light or arming: off at once
-                if state in ("emitting", "armed") and lock.state not in ("emitting", "armed"):
-                    assert "off" in acts, (state, kind, value)
-                # 3. not closed, not lit
-                if kind == "in" and not lock.closed:
-                    assert lock.state not in ("armed", "emitting")
-                # 4. light ends in time: a tick at or after the limit never leaves it on
-                if lock.state == "emitting" and kind == "tick":
-                    assert new_age < MAX_ON
-                # 5. a fault stays until a reset
-                if state == "fault":
-                    assert lock.state == "fault" or (kind, value) == ("ev", "reset")
-                # 6. arming needs the press itself
-                if lock.state == "armed" and state != "armed":
-                    assert kind == "press" and closed
-                now_pressed = lock.state in ("armed", "emitting")
-                key = (lock.state, lock.closed, min(new_age, 100), lock.reason, 0, now_pressed)
-                if key not in seen:
-                    seen[key] = True
-                    after[key] = True
-        front = list(after)
-        if not front:
-            return count, emitted, len(seen), level + 1
-    return count, emitted, len(seen), 0
-"""
+NEAR_WRAP = (1 << 30) - 3
 
 
-def test_all_sequences_until_nothing_new_is_reached():
-    scope: dict = {}
-    exec(WALK, scope)
-    _, emitted, states, depth = scope["walk"](m, 60)
-    assert emitted > 0  # the walk does reach light
-    assert states > 100
-    assert depth > 7  # closed under every step: deeper sequences reach nothing new
+@pytest.mark.parametrize("now", [0, NEAR_WRAP])
+def test_the_promises_hold_on_every_transition_that_can_be_reached(now):
+    count, states, depth, fires, names = invariants.search(m, now)
+    assert names == sorted(m.STATES)  # every state is reached, light by many ways
+    assert fires > 10
+    assert depth > 10  # the search ended because nothing new was reached
+    assert count == states * len(invariants.STEPS)
 
 
 @pytest.mark.needs("micropython")
-def test_all_sequences_on_micropython(micropython):
-    scope: dict = {}
-    exec(WALK, scope)
-    here = scope["walk"](m, 8)
-    there = micropython(WALK + "\nimport interlock\nprint(walk(interlock, 8))\n", heap="1M")
-    assert there.stdout.strip() == str(here)
+def test_the_same_search_on_micropython(micropython):
+    here = [list(invariants.search(m, now)) for now in (0, NEAR_WRAP)]
+    script = (
+        "import interlock, json, laser_invariants\n"
+        f"print(json.dumps([laser_invariants.search(interlock, n) for n in (0, {NEAR_WRAP})]))"
+    )
+    there = micropython(script, heap="4M", path=(fixture.DEVICE, Path(__file__).parent))
+    assert json.loads(there.stdout) == here
 
 
 steps = st.lists(
@@ -189,6 +125,7 @@ def test_any_history_keeps_the_promises_across_a_tick_wrap(history, start_ms):
             lock.step(value, ticks)
         elif kind == "press":
             lock.press(ticks)
+            lock.indicator(lock.state in ("armed", "emitting"), ticks)
         elif kind == "fire":
             action = lock.fire(ticks)
             assert (action == "fire") == (before == "armed" and lock.state == "emitting")
@@ -210,6 +147,7 @@ def test_the_warning_cannot_be_shortened():
         lock.step(event, 0)
     lock.inputs(CLOSED, 0)
     assert lock.press(10) == "warn"
+    lock.indicator(True, 10)
     assert lock.fire(309) == ""
     assert lock.warning_left_ms(309) == 1
     lock.press(200)  # a second press neither restarts nor shortens it
@@ -223,6 +161,7 @@ def test_reasons_are_kept_for_the_display():
     for reading, reason in [(READINGS[1], "lid_open"), (READINGS[2], "key_open")]:
         lock.inputs(CLOSED, 0)
         lock.press(0)
+        lock.indicator(True, 0)
         lock.fire(0)
         assert lock.state == "emitting"
         lock.inputs(reading, 1)
@@ -286,4 +225,6 @@ def test_the_warning_counts_down_to_zero():
     assert lock.warning_left_ms(0) == 0
     lock.inputs(CLOSED, 0)
     lock.press(0)
+    assert lock.warning_left_ms(50) == 300  # not before the indicator is seen
+    lock.indicator(True, 0)
     assert [lock.warning_left_ms(t) for t in (0, 299, 300, 400)] == [300, 1, 0, 0]

@@ -37,6 +37,7 @@ def laser(board):
 
 def arm(laser, board):
     assert laser.press() == "armed"
+    laser.answered("no", 500000)
     board.now_ms += WARN
 
 

@@ -24,6 +24,7 @@ SETTINGS = {"battery": {"empty_mv": 3300}}
 NAMES = {
     "laser_off",
     "interlock",
+    "indicator",
     "flash",
     "battery",
     "detector_temperature",
@@ -62,6 +63,7 @@ def raises(*_):
 BREAK = {
     "laser_off": lambda b: setattr(b.laser, "light", 3000),
     "interlock": lambda b: setattr(b, "reading", OSError(5)),
+    "indicator": lambda b: setattr(b, "readback", False),  # does not light
     "flash": lambda b: setattr(b, "flash_root", "/nowhere/at/all"),
     "battery": lambda b: setattr(b, "battery", 3299),
     "detector_temperature": lambda b: setattr(b, "temperature_mdegc", lambda: 60001),
@@ -77,7 +79,7 @@ def test_each_check_fails_for_its_part(board, name):
     assert checks[name] == "fail"
     others = {n for n in NAMES if checks[n] == "fail"} - {name}
     assert others <= {"read_noise"}, others
-    assert selftest.blocked(checks) == (name in ("laser_off", "interlock"))
+    assert selftest.blocked(checks) == (name in selftest.BLOCKING)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +88,9 @@ def test_each_check_fails_for_its_part(board, name):
         ("laser_off", lambda b: b.laser.broken.add("read")),
         ("interlock", lambda b: setattr(b, "reading", {"lid": 1, "key": 1})),
         ("interlock", lambda b: setattr(b, "reading", {})),
+        ("indicator", lambda b: setattr(b, "readback", True)),  # cannot be switched off
+        ("indicator", lambda b: setattr(b, "readback", OSError(5))),
+        ("indicator", lambda b: setattr(b, "indicate", raises)),
         ("battery", lambda b: setattr(b, "battery_mv", raises)),
         ("detector_temperature", lambda b: setattr(b, "temperature_mdegc", raises)),
         ("dark_level", lambda b: setattr(b, "on_expose", raises)),
@@ -97,6 +102,17 @@ def test_unreadable_parts_fail_and_never_raise(board, broken):
     name, break_it = broken
     break_it(board)
     assert run(board)[name] == "fail"
+
+
+def test_an_indicator_without_a_readback_can_only_be_told(board):
+    board.readback = None
+    checks = run(board)
+    assert checks["indicator"] == "pass"
+    assert not board.lamp
+
+
+def test_laser_interlock_and_indicator_block():
+    assert set(selftest.BLOCKING) == {"laser_off", "interlock", "indicator"}
 
 
 def test_an_open_lid_is_no_defect(board):

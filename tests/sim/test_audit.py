@@ -12,6 +12,7 @@ from fieldassay_sim.audit import RULES, Audit
 def audit() -> Audit:
     """A unit that may fire: self-test done, trigger just pressed, everything closed."""
     judge = Audit(max_on_ms=5000.0)
+    judge.indicator(-1500.0, lit=True)
     judge.boot(0.0)
     judge.interlock(0.0, lid=True, key=True, readable=True)
     judge.selftest_done()
@@ -133,6 +134,7 @@ def test_fired_after_a_boot_before_the_selftest(audit):
 
 def test_fired_without_any_trigger():
     judge = Audit(5000.0)
+    judge.indicator(-1500.0, lit=True)
     judge.boot(0.0)
     judge.selftest_done()
     judge.fire(1000.0, 100.0)
@@ -158,6 +160,7 @@ def test_a_rule_is_listed_once_per_emission_and_again_in_the_next(audit):
 def test_what_the_machine_withheld_is_forgiven_up_to_a_limit():
     withheld = 0.0
     judge = Audit(5000.0, lambda: withheld)
+    judge.indicator(-1500.0, lit=True)
     judge.boot(0.0)
     judge.selftest_done()
     judge.trigger(900.0)
@@ -170,6 +173,34 @@ def test_what_the_machine_withheld_is_forgiven_up_to_a_limit():
     withheld = 5000.0
     judge.tick(1330.0)
     assert rules(judge) == ["interlock_open"]
+
+
+@pytest.mark.parametrize(("lit_ms", "broken"), [(1990.0, True), (2000.0, False)])
+def test_fired_before_the_indicator_was_lit_for_the_whole_warning(audit, lit_ms, broken):
+    audit.indicator(500.0, lit=False)
+    audit.indicator(1000.0, lit=True)
+    audit.fire(1000.0 + lit_ms, 100.0)
+    assert rules(audit) == (["no_warning"] if broken else [])
+
+
+def test_a_second_word_that_the_indicator_is_lit_does_not_restart_its_time(audit):
+    audit.indicator(999.0, lit=True)
+    audit.fire(1000.0, 100.0)
+    assert audit.violations == []
+
+
+@pytest.mark.parametrize(("late_ms", "broken"), [(19.0, False), (21.0, True)])
+def test_the_indicator_goes_dark_while_enabled(audit, late_ms, broken):
+    audit.fire(1000.0, 5000.0)
+    audit.indicator(1100.0, lit=False)
+    audit.off(1100.0 + late_ms)
+    assert rules(audit) == (["indicator_dark"] if broken else [])
+
+
+def test_fired_with_the_indicator_dark_all_along(audit):
+    audit.indicator(500.0, lit=False)
+    audit.fire(1000.0, 5000.0)
+    assert rules(audit) == ["no_warning", "indicator_dark"]
 
 
 def test_every_rule_has_a_test_that_breaks_it():

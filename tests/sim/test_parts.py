@@ -23,6 +23,8 @@ def counts(hardware, clock, exposure_us=100_000):
 def fire(hardware, clock, power_uw=100_000, max_ms=5000):
     hardware.press("trigger")
     hardware.handle("log", ["selftest", {}])
+    hardware.handle("indicate", [True])
+    clock.ms += 2000
     hardware.handle("laser_power", [power_uw])
     hardware.handle("laser_fire", [max_ms])
     clock.ms += 5
@@ -87,6 +89,21 @@ def test_faults_reach_the_firmware_as_errors(hardware, clock):
     assert caught.value.number == errno.EIO
     hardware.condition.detector_saturated = True
     assert np.all(counts(hardware, clock, 1000) == 65535)
+
+
+def test_a_broken_indicator_stays_dark_and_the_judge_knows(hardware, clock):
+    hardware.handle("indicate", [True])
+    assert hardware.handle("indicator", []) is True
+    hardware.condition.indicator_broken = True
+    hardware.note_condition("indicator_broken", True)
+    assert hardware.handle("indicator", []) is False
+    fire(hardware, clock)
+    clock.ms += 20
+    hardware.settle()
+    assert [v.rule for v in hardware.audit.violations] == ["no_warning", "indicator_dark"]
+    hardware.power_on()
+    hardware.condition.indicator_broken = False
+    assert hardware.handle("indicator", []) is False  # a reset makes it dark
 
 
 def test_a_frame_can_be_read_once_and_only_when_it_is_over(hardware, clock):

@@ -9,6 +9,7 @@ import asyncio
 import json
 
 import pytest
+from fieldassay_sim.audit import RULES
 from fieldassay_sim.unit import Unit, UnitConfig
 
 pytestmark = pytest.mark.needs("micropython")
@@ -16,10 +17,19 @@ TRAY = 'title = "t"\n[samples.acetone]\nreference = "acetone"\n'
 HANG_S = 60.0
 
 # What each main.py does once the board exists; `wait` gives the test time to act.
-SHOT = "board.laser.set_power_uw(100000)\n    board.laser.fire({ms})\n"
+WARNING_MS = 100
+WARN = f"board.indicate(True)\n    time.sleep_ms({WARNING_MS + 5})\n    "
+BARE = "board.laser.set_power_uw(100000)\n    board.laser.fire({ms})\n"
+SHOT = WARN + BARE
 READY = "board.log('selftest', {})\n    wait_for_trigger()\n    "
 PLANTED = {
     "before_selftest": SHOT.format(ms=300) + "    time.sleep_ms(50)",
+    "no_warning": READY
+    + "board.indicate(True)\n    "
+    + BARE.format(ms=300)
+    + "    time.sleep_ms(50)",
+    "indicator_dark": READY + SHOT.format(ms=300) + "    board.indicate(False)\n"
+    "    time.sleep_ms(100)",
     "no_trigger": "board.log('selftest', {})\n    " + SHOT.format(ms=300) + "    time.sleep_ms(50)",
     "on_too_long": READY + SHOT.format(ms=9000) + "    time.sleep_ms(50)",
     "idle": READY + SHOT.format(ms=5000) + "    time.sleep_ms(1300)",
@@ -63,7 +73,10 @@ def plant(tmp_path, root, monkeypatch):
 
 def broken_rules(bench, folder) -> set[str]:
     async def work():
-        unit = Unit(UnitConfig("sim-1", "5a" * 32, "127.0.0.1", 9), bench.condition(0), folder)
+        config = UnitConfig(
+            "sim-1", "5a" * 32, "127.0.0.1", 9, settings={"laser": {"warning_ms": WARNING_MS}}
+        )
+        unit = Unit(config, bench.condition(0), folder)
         hands = {
             "open": lambda: unit.hardware.set_interlock(lid=False),
             "break": lambda: unit.hardware.set_interlock(unreadable=True),
@@ -90,6 +103,10 @@ def broken_rules(bench, folder) -> set[str]:
     log_path = folder / "sim-1.events.jsonl"
     presses = "wait_for_trigger()\n    board" in (folder.parent / "device/main.py").read_text()
     return asyncio.run(work())
+
+
+def test_every_rule_has_firmware_that_breaks_it():
+    assert set(PLANTED) == set(RULES)
 
 
 @pytest.mark.parametrize("rule", PLANTED)
