@@ -114,8 +114,8 @@ class Laser:
         return self.light_uw > DARK_UW
 
     # Ends arming and emission. An off that fails latches the fault and is tried again, now and at
-    # every poll. Raises nothing but what is no Exception (a break from the console), and that only after
-    # the laser was told.
+    # every poll. Raises nothing but what is no Exception (a break from the console), and that only
+    # after the laser was told.
     def off(self):
         broke = failed = None
         for _ in range(OFF_TRIES):
