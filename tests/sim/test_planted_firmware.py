@@ -58,13 +58,14 @@ def main(board):
 
 @pytest.fixture
 def plant(tmp_path, root, monkeypatch):
-    """A device folder whose main.py is the given body; boards and wire are the real ones."""
+    """A device folder whose main.py is the given body; all else is the real firmware."""
 
     def make(body: str) -> None:
         device = tmp_path / "device"
         device.mkdir()
-        for name in ("boards", "detectors", "fieldassay_wire"):
-            (device / name).symlink_to(root / "device" / name)
+        for part in (root / "device").iterdir():
+            if part.name != "main.py":
+                (device / part.name).symlink_to(part)
         (device / "main.py").write_text(MAIN.format(body=body), encoding="utf-8")
         monkeypatch.setenv("FIELDASSAY_DEVICE", str(device))
 
