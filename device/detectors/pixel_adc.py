@@ -17,8 +17,9 @@ ADC_BASE = 0x400A0000
 CS, FCS, RESULT_FIFO, DIV = ADC_BASE, ADC_BASE + 0x08, ADC_BASE + 0x0C, ADC_BASE + 0x10
 CS_ENABLE, CS_START_ONCE, CS_CHANNEL_SHIFT = 1 << 0, 1 << 2, 12
 FCS_ENABLE, FCS_DREQ = 1 << 0, 1 << 3
-FCS_CLEAR_ERRORS = 1 << 10 | 1 << 11  # under- and overflow, by writing ones
 FCS_THRESHOLD_ONE = 1 << 24
+FCS_TO_DMA = FCS_ENABLE | FCS_DREQ | FCS_THRESHOLD_ONE
+FCS_CLEAR_ERRORS = 1 << 10 | 1 << 11  # under- and overflow, by writing ones
 FCS_OVERFLOW = 1 << 11
 FCS_EMPTY = 1 << 8
 DREQ_ADC = 48
@@ -29,6 +30,9 @@ FULL_COUNTS = 4095
 
 def _dreq_of_receiver(number):
     return number // 4 * 8 + 4 + number % 4
+
+
+_armed: list = [None]  # the PixelAdc whose frame is under way: the chip has one ADC
 
 
 class PixelAdc:
@@ -47,7 +51,7 @@ class PixelAdc:
         memory = self._mem
         memory[CS] = self.start_word & ~CS_START_ONCE
         memory[DIV] = 0
-        memory[FCS] = FCS_ENABLE | FCS_DREQ | FCS_CLEAR_ERRORS | FCS_THRESHOLD_ONE
+        memory[FCS] = FCS_TO_DMA | FCS_CLEAR_ERRORS
         self._pixels.config(
             read=RESULT_FIFO,
             write=target,
@@ -68,6 +72,7 @@ class PixelAdc:
             trigger=True,
         )
         self.busy = True
+        _armed[0] = self
 
     # True when every pixel is in the array. OSError if a conversion was lost on the way.
     def done(self):
@@ -87,10 +92,15 @@ class PixelAdc:
             memory[RESULT_FIFO]  # reading takes it out
         memory[FCS] = 0  # results of other readings must not pile up in the FIFO
         self.busy = False
+        _armed[0] = None
+
+    # While a frame integrates, the result of another reading must not become its first pixel.
+    def to_dma(self, on):
+        self._mem[FCS] = FCS_TO_DMA if on else 0
 
 
-# A machine.ADC whose readings wait for the pixels of a frame, which take some 15 ms. While a
-# sensor integrates nothing is converted, so `reading_out` says when it really matters.
+# A machine.ADC whose readings wait for the pixels of a frame, which take some 15 ms, and stay out
+# of a frame that integrates. `reading_out` says which of the two it is.
 class BetweenFrames:
     def __init__(self, adc, reading_out):
         self._adc = adc
@@ -102,4 +112,11 @@ class BetweenFrames:
             if time.ticks_diff(time.ticks_ms(), since_ms) > READ_OUT_MS:
                 raise OSError(errno.EAGAIN, "the ADC reads a frame")
             time.sleep_ms(1)
-        return self._adc.read_u16()
+        armed = _armed[0]
+        if armed is None:
+            return self._adc.read_u16()
+        armed.to_dma(False)
+        try:
+            return self._adc.read_u16()
+        finally:
+            armed.to_dma(True)

@@ -9,6 +9,7 @@ hardware.
 import errno
 import math
 
+FULL_CODE = 4095
 RAIL_LOW, RAIL_HIGH = 1300, 64200  # of 65535: a thermistor outside is shorted or not there
 PHOTODIODE_FULL = 65000
 
@@ -31,6 +32,8 @@ class LaserDiode:
         self._calibration = calibration
         self._code = 0
         self.off()
+        if not _is_sound(calibration):
+            raise OSError(errno.EINVAL, "laser calibration makes no sense")
 
     def set_power_uw(self, uw):
         code = self._code_of(uw)
@@ -86,3 +89,18 @@ class LaserDiode:
         ohm = known["ntc_series_ohm"] * reading / (65535 - reading)
         kelvin = 1 / (1 / 298.15 + math.log(ohm / known["ntc_ohm"]) / known["ntc_beta"])
         return int((kelvin - 273.15) * 1000)
+
+
+# Whatever a file may hold: a curve that is not rising could set more power than asked for.
+def _is_sound(known):
+    try:
+        points = known["power_codes"]
+        rising = all(
+            points[i - 1][0] < points[i][0] and points[i - 1][1] <= points[i][1]
+            for i in range(1, len(points))
+        )
+        codes = all(0 <= code <= FULL_CODE and uw >= 0 for uw, code in points)
+        parts = ("photodiode_uw", "ntc_ohm", "ntc_beta", "ntc_series_ohm")
+        return bool(points) and rising and codes and all(known[key] > 0 for key in parts)
+    except (KeyError, TypeError, ValueError, IndexError):
+        return False

@@ -154,3 +154,52 @@ print(json.dumps([first, second]))
 """
     out = micropython(script, path=(pio_run.FAKES, pio_run.DEVICE))
     assert json.loads(out.stdout) == [[77, True], "OSError"]
+
+
+def test_a_reading_while_a_frame_integrates_does_not_become_its_first_pixel(micropython):
+    script = """
+import asyncio, json, rp2
+from array import array
+from sensor import Memory, Pin, Sensor
+from detectors.pixel_adc import BetweenFrames, PixelAdc
+from detectors.s11639 import Detector
+
+memory = Memory()
+eos = Pin(5)
+rp2.sensor = Sensor(memory, lambda words: 40000, 8000, lambda into, n: None, [],
+                    lambda: eos.handler(eos))
+detector = Detector(rp2.StateMachine, 0, Pin(2), Pin(3), eos,
+                    PixelAdc(memory, rp2.DMA(), rp2.DMA(), 0), None, 150_000_000)
+seen = []
+
+class Adc:
+    fails = False
+    def read_u16(self):
+        seen.append(memory.fifo_on)
+        if self.fails:
+            raise OSError(5)
+        return 5
+
+adc = Adc()
+light = BetweenFrames(adc, detector.reading_out)
+
+async def main():
+    light.read_u16()
+    task = asyncio.create_task(detector.expose(40000, array("H", bytes(4096))))
+    await asyncio.sleep_ms(10)
+    seen.append(memory.fifo_on)
+    light.read_u16()
+    seen.append(memory.fifo_on)
+    adc.fails = True
+    try:
+        light.read_u16()
+    except OSError:
+        seen.append(memory.fifo_on)
+    await task
+    seen.append(memory.fifo_on)
+
+asyncio.run(main())
+print(json.dumps(seen))
+"""
+    out = micropython(script, path=(pio_run.FAKES, pio_run.DEVICE))
+    assert json.loads(out.stdout) == [False, True, False, True, False, True, False]

@@ -191,3 +191,25 @@ def test_the_rmt_sends_one_pulse_no_longer_than_asked_and_off_takes_the_pin(dial
     assert max(durations) <= 32767
     assert 249.9 < sum(durations) * 255 / 80_000 <= 250
     assert said[-2:] == [["pin", 15, "out", 0], ["rmt_deinit"]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "calibration['power_codes'] = []",
+        "calibration['power_codes'] = [[1000, 400], [900, 500]]",
+        "calibration['power_codes'] = [[1000, 400], [2000, 300]]",
+        "calibration['power_codes'] = [[1000, 4096]]",
+        "calibration['power_codes'] = [[-1, 4]]",
+        "calibration['power_codes'] = [['1', 4]]",
+        "calibration['power_codes'] = [7]",
+        "calibration['power_codes'] = None",
+        "calibration['photodiode_uw'] = 0",
+        "del calibration['ntc_beta']",
+    ],
+)
+def test_a_calibration_without_sense_gives_no_laser_and_the_enable_is_low(dialogue, change):
+    said, answers = dialogue(f"{change}\nnote(tried(pio))")
+    assert answers == [["OSError", "22", "laser calibration makes no sense"]]
+    assert ["restart", 4] in said
+    assert not [entry for entry in said if entry[0] == "put"]

@@ -23,12 +23,15 @@ class Memory:
     def __init__(self):
         self.written = {}
         self.overflow = False
+        self.fifo_on = False
 
     def __getitem__(self, address):
         return EMPTY | (OVERFLOW if self.overflow else 0) if address == FCS else 0
 
     def __setitem__(self, address, value):
         self.written[address] = value
+        if address == FCS:
+            self.fifo_on = bool(value & 1)
 
 
 class Sensor:
