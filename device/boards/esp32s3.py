@@ -10,7 +10,6 @@ import machine
 LASER_ENABLE = 15
 machine.Pin(LASER_ENABLE, machine.Pin.OUT, value=0)
 
-import errno
 import time
 
 import esp32
@@ -45,6 +44,7 @@ PINS = {
 }
 I2C_HZ = 400000
 SPI_HZ = 40000000
+SPECTROMETER_BAUD, SPECTROMETER_PIXELS = 115200, 2048
 DISPLAY_WIDTH, DISPLAY_MADCTL = 320, 0x60
 
 
@@ -57,9 +57,7 @@ class Board(wired.Wired):
         pins = wired.Pins(PINS)
         i2c = machine.I2C(0, sda=pins.bare("sda"), scl=pins.bare("scl"), freq=I2C_HZ)
         enable = machine.Pin(LASER_ENABLE, machine.Pin.OUT, value=0)
-        detector = wired.or_absent(
-            lambda: _detector(pins), lambda error: wired.NoDetector(error, 2048)
-        )
+        detector = _detector(pins)
         laser = wired.or_absent(
             lambda: _laser(pins, i2c, enable, found["laser"]),
             lambda error: wired.NoLaser(enable, error),
@@ -90,9 +88,19 @@ def _panel(pins):
     )
 
 
-# A spectrometer with a driver of its own goes here; until then the unit cannot measure.
+# docs/reference/oem-serial-protocol.md is what the module must speak.
 def _detector(pins):
-    raise OSError(errno.ENODEV, "no detector")
+    from detectors import oem_serial
+
+    uart = machine.UART(
+        1,
+        baudrate=SPECTROMETER_BAUD,
+        tx=pins.bare("spectrometer_tx"),
+        rx=pins.bare("spectrometer_rx"),
+        timeout=0,
+        rxbuf=2048,
+    )
+    return oem_serial.Detector(uart, SPECTROMETER_PIXELS)
 
 
 # The converter's widest range, about 3.1 V; the RMT keeps the longest emission.

@@ -1,12 +1,12 @@
 # What every board must offer, executed on the board: on MicroPython, on whatever hardware, real or
 # not, the board is given. A new board's test builds one and calls check(board, alive=...).
 #   alive: everything answers; else nothing does and all that reads must raise an OSError.
-#   mute: parts that have no way to answer (a display on SPI) or are not built in ("detector").
+#   mute: offers whose parts have no way to answer: "display" on SPI.
 import asyncio
 
 # (name, arguments) of what can be called; docs of boards/__init__.py name the same.
 OFFERS = (
-    ("interlock", 0), ("buttons", 0), ("battery_mv", 0),
+    ("interlock", 0), ("indicate", 1), ("indicator", 0), ("buttons", 0), ("battery_mv", 0),
     ("clock", 0), ("set_clock", 1), ("display", 1), ("buzz", 1), ("feed_watchdog", 0), ("log", 2),
     ("open_socket", 3), ("set_wifi", 1), ("unique_id", 0), ("reset", 0), ("rest", 0),
 )  # fmt: skip
@@ -27,7 +27,7 @@ def check(board, alive, mute=()):
     board.laser.off()
     board.laser.off()
     if alive:
-        _readings(board, mute)
+        _readings(board)
     else:
         _errors(board, mute)
     _told(board)
@@ -54,18 +54,20 @@ def _signature(what, name, count):
     raise AssertionError(name + " takes more arguments")
 
 
-def _readings(board, mute):
+def _readings(board):
     contacts = board.interlock()
     assert {"lid", "key"} <= set(contacts) <= {"lid", "key", "nose"}
     assert all(isinstance(closed, bool) for closed in contacts.values())
+    for lit in (True, False):
+        board.indicate(lit)
+        assert board.indicator() in (lit, None)
     assert board.buttons() in range(8)
     assert 2000 < board.battery_mv() < 15000
     enabled, can_fire, light_uw, mdegc = board.laser.read()
     assert enabled is False and isinstance(can_fire, bool)
     assert 0 <= light_uw < 1000, "light although it is off"
     assert -40000 < mdegc < 125000
-    if "detector" not in mute:
-        assert -40000 < board.detector.temperature_mdegc() < 125000
+    assert -40000 < board.detector.temperature_mdegc() < 125000
     unix_ms, quality = board.clock()
     assert quality in ("unset", "rtc", "synced") and isinstance(unix_ms, int)
     board.set_clock(TIME_MS)

@@ -11,7 +11,7 @@ port.install()
 name, question = sys.argv[1], sys.argv[2]
 board_module = __import__("boards." + name, None, None, ("Board", "PINS"))
 PINS = board_module.PINS
-MUTE = {"pico2w": (), "esp32s3": ("display", "detector")}
+MUTE = {"pico2w": (), "esp32s3": ("display",)}
 first = list(port.events)
 
 
@@ -28,6 +28,7 @@ def make(alive):
         for key in ("trigger", "next", "ok"):
             port.levels[PINS[key]] = 1
         port.levels["adc", PINS["photodiode"]] = 0
+        port.Uart.answers = {b"TC": b"OK 25000"}
     return board_module.Board()
 
 

@@ -38,7 +38,7 @@ def ask(micropython, *args):
 @pytest.mark.parametrize("state", ["alive", "dead"])
 @pytest.mark.parametrize("board", BOARDS)
 def test_contract(micropython, board, state):
-    assert int(ask(micropython, board, "contract", state)[0]) == 25
+    assert int(ask(micropython, board, "contract", state)[0]) == 27
 
 
 def test_the_simulated_board_keeps_the_same_contract(micropython, tmp_path):
@@ -50,7 +50,7 @@ print(board_contract.check(Board({bench._server.getsockname()[1]}, "token"), Tru
 """
     bench._thread.start()
     with bench:
-        assert micropython(script, path=PATH).stdout == "25\n"
+        assert micropython(script, path=PATH).stdout == "27\n"
 
 
 def test_the_list_of_offers_is_the_documented_one(micropython):
