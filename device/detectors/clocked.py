@@ -43,7 +43,8 @@ class ClockedSensor:
 
     # Whether pixels are being converted right now: other readings of the ADC must wait.
     def reading_out(self):
-        return self._adc.busy and time.ticks_diff(time.ticks_ms(), self._ends_ms) >= -POLL_MS
+        due = time.ticks_diff(time.ticks_ms(), self._ends_ms) >= -POLL_MS
+        return due and self._adc.waiting()
 
     async def expose(self, exposure_us, into):
         if self._adc.busy:

@@ -74,6 +74,10 @@ class PixelAdc:
         self.busy = True
         _armed[0] = self
 
+    # Whether pixels are still to come. Asks the hardware: who waits here keeps `done` from running.
+    def waiting(self):
+        return self.busy and self._pixels.active()
+
     # True when every pixel is in the array. OSError if a conversion was lost on the way.
     def done(self):
         if self._pixels.active():

@@ -156,9 +156,8 @@ print(json.dumps([first, second]))
     assert json.loads(out.stdout) == [[77, True], "OSError"]
 
 
-def test_a_reading_while_a_frame_integrates_does_not_become_its_first_pixel(micropython):
-    script = """
-import asyncio, json, rp2
+FRAME = """
+import asyncio, json, rp2, time
 from array import array
 from sensor import Memory, Pin, Sensor
 from detectors.pixel_adc import BetweenFrames, PixelAdc
@@ -166,11 +165,12 @@ from detectors.s11639 import Detector
 
 memory = Memory()
 eos = Pin(5)
-rp2.sensor = Sensor(memory, lambda words: 40000, 8000, lambda into, n: None, [],
+rp2.sensor = Sensor(memory, lambda words: 40000, 8000, lambda into, n: None, FAULTS,
                     lambda: eos.handler(eos))
 detector = Detector(rp2.StateMachine, 0, Pin(2), Pin(3), eos,
                     PixelAdc(memory, rp2.DMA(), rp2.DMA(), 0), None, 150_000_000)
 seen = []
+into = array("H", bytes(4096))
 
 class Adc:
     fails = False
@@ -182,10 +182,65 @@ class Adc:
 
 adc = Adc()
 light = BetweenFrames(adc, detector.reading_out)
+"""
 
+
+def test_a_reading_in_the_read_out_waits_for_the_last_pixel_and_gives_a_value(micropython):
+    script = (
+        "FAULTS = []\n"
+        + FRAME
+        + """
+async def main():
+    task = asyncio.create_task(detector.expose(40000, into))
+    await asyncio.sleep_ms(39)
+    began = time.ticks_us()
+    value = light.read_u16()
+    seen.append(value)
+    seen.append(time.ticks_diff(time.ticks_us(), began) > 5000)
+    await task
+
+asyncio.run(main())
+print(json.dumps(seen))
+"""
+    )
+    out = micropython(script, path=(pio_run.FAKES, pio_run.DEVICE))
+    assert json.loads(out.stdout) == [False, 5, True]
+
+
+def test_a_reading_in_a_read_out_that_never_ends_is_an_error(micropython):
+    script = (
+        "FAULTS = ['late']\n"
+        + FRAME
+        + """
+async def main():
+    task = asyncio.create_task(detector.expose(40000, into))
+    await asyncio.sleep_ms(41)
+    for wait in (light.read_u16, lambda: None):
+        try:
+            seen.append(wait())
+        except OSError:
+            seen.append("OSError")
+    try:
+        await task
+    except OSError:
+        seen.append(light.read_u16())
+
+asyncio.run(main())
+print(json.dumps(seen))
+"""
+    )
+    out = micropython(script, path=(pio_run.FAKES, pio_run.DEVICE))
+    assert json.loads(out.stdout) == ["OSError", None, False, 5]
+
+
+def test_a_reading_while_a_frame_integrates_does_not_become_its_first_pixel(micropython):
+    script = (
+        "FAULTS = []\n"
+        + FRAME
+        + """
 async def main():
     light.read_u16()
-    task = asyncio.create_task(detector.expose(40000, array("H", bytes(4096))))
+    task = asyncio.create_task(detector.expose(40000, into))
     await asyncio.sleep_ms(10)
     seen.append(memory.fifo_on)
     light.read_u16()
@@ -201,5 +256,6 @@ async def main():
 asyncio.run(main())
 print(json.dumps(seen))
 """
+    )
     out = micropython(script, path=(pio_run.FAKES, pio_run.DEVICE))
     assert json.loads(out.stdout) == [False, True, False, True, False, True, False]
