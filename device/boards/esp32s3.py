@@ -68,6 +68,7 @@ class Board(wired.Wired):
             laser,
             detector,
             machine.Timer(0),
+            machine.Timer(1),
             battery.Gauge(i2c),
             rtc.Pcf8563(i2c),
             surface.Surface(_panel(pins)),

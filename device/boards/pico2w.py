@@ -66,6 +66,7 @@ class Board(wired.Wired):
             laser,
             detector,
             machine.Timer(-1),  # by software
+            machine.Timer(-1),
             battery.Gauge(i2c),
             rtc.Ds3231(i2c),
             surface.Surface(ssd1306.Panel(i2c)),

@@ -116,8 +116,9 @@ class Wired:
     name = ""
     full_scale_counts = 0
 
-    # `found` is of hardware(), `chip` a clock chip, `timer` a machine.Timer, the rest parts.
-    def __init__(self, found, pins, laser, detector, timer, battery, chip, panel):
+    # `found` is of hardware(), `chip` a clock chip, `timer` and `rest_timer` are
+    # machine.Timer, the others parts.
+    def __init__(self, found, pins, laser, detector, timer, rest_timer, battery, chip, panel):
         laser.off()
         self.laser = laser
         self.detector = detector
@@ -127,6 +128,7 @@ class Wired:
         self.read_noise_me = found["read_noise_me"]
         self.recent = []  # the newest (ticks, kind, details) of log()
         self._timer = timer
+        self._rest_timer = rest_timer
         buzzer = machine.PWM(pins.bare("buzzer"), freq=1000, duty_u16=0)
         self._signals = Signals(buzzer, self._after, pins.out("motor"))
         self._lid = pins.contact("lid")
@@ -174,11 +176,11 @@ class Wired:
             self._watchdog = machine.WDT(timeout=WATCHDOG_MS)
         self._watchdog.feed()
 
+    # What sounds goes on to its end: it may be the fault that ended the firmware.
     def rest(self):
         self.laser.off()
-        self._signals.silence()
         if self._watchdog is not None:
-            self._timer.init(
+            self._rest_timer.init(
                 mode=machine.Timer.PERIODIC, period=REST_FEED_MS, callback=self._feed_resting
             )
 

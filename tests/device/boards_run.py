@@ -128,13 +128,12 @@ def clock():
 def buzzing():
     board = make(True)
     board.buzz("saved")
-    timer = port.timers[-1]
+    timer = port.timers[-2]
     assert timer.mode == port.Timer.ONE_SHOT
-    while port.events[-1] != ("duty", PINS["buzzer"], 0) or timer.callback is not None:
+    while timer.callback is not None:
         callback, timer.callback = timer.callback, None
-        if callback is None:
-            break
         callback(timer)
+    assert [e for e in port.events if e[0] == "duty"][-1] == ("duty", PINS["buzzer"], 0)
     assert ("tone", PINS["buzzer"], 1800) in port.events
     assert port.Pin.outputs[PINS["motor"]] == 0
 
@@ -161,6 +160,32 @@ def unmeasured():
     found = wired.hardware(root)
     assert found["read_noise_me"] == 7 and found["laser"]["power_codes"] == [[0, 100], [500, 200]]
     assert found["laser"]["ntc_beta"] == 3950 and wired.DEFAULTS["laser"]["power_codes"] == [[0, 0]]
+
+
+# The whole firmware on a unit without settings: the display says so, it sounds to its end, the log
+# has it, the laser was never asked for anything, and the watchdog does not take it all away.
+def unprovisioned():
+    import main
+    from logbook import Logbook
+
+    board = make(True)
+    board.flash_root = sys.argv[3]
+    shown = []
+    board._panel.show = shown.append
+    port.events.clear()
+    main.main(board)
+    print(json.dumps([text for text, _ in shown[-1]]))
+    assert Logbook(board.flash_root).tail(9)[-1]["details"]["code"] == "settings_missing"
+    assert not [e for e in port.events if e[0] == "fire" or (e[0] == "dac" and e[1])]
+    sound = port.timers[-2]
+    assert sound.period == 600
+    steps = 0
+    while sound.callback is not None:
+        callback, sound.callback = sound.callback, None
+        callback(sound)
+        steps += 1
+    assert steps == 6
+    assert [e for e in port.events if e[0] == "duty"][-1] == ("duty", PINS["buzzer"], 0)
 
 
 def pins():

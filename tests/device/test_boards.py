@@ -137,3 +137,9 @@ boards.BOARDS = ((sys.platform, "", "pico2w"),)
 print(boards.here().name)
 """
     assert micropython(script, path=PATH, heap="512K").stdout == "pico2w\n"
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_the_firmware_on_a_unit_without_settings(micropython, tmp_path, board):
+    rows = json.loads(ask(micropython, board, "unprovisioned", tmp_path)[-1])
+    assert rows[0] == "FAULT  LASER OFF" and "settings" in rows[1]
