@@ -45,6 +45,16 @@ class Home:
         return self.root / "authority"
 
     @property
+    def fitness(self) -> Path:
+        """How often units must be checked; need not be there."""
+        return self.root / "fitness.toml"
+
+    @property
+    def checks(self) -> Path:
+        """Reports and certificates of calibrations and performance checks."""
+        return self.root / "checks"
+
+    @property
     def runtime(self) -> Path:
         """Generated files of a running host: broker configuration, images of simulated units."""
         return self.root / "run"

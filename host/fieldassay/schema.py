@@ -70,7 +70,23 @@ CREATE TRIGGER counter_no_delete BEFORE DELETE ON counter
 {_append_only("quarantine", "*number", "*topic, *sha256, *authentic")}
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1,)
+# Performance checks of units: what was judged, by which calibration, and the whole result.
+_V2 = f"""
+CREATE TABLE unit_check (
+    number INTEGER PRIMARY KEY,
+    unit TEXT NOT NULL,
+    made_ms INTEGER NOT NULL,
+    passed INTEGER NOT NULL CHECK (passed IN (0, 1)),
+    calibration_id TEXT NOT NULL,
+    firmware TEXT NOT NULL,
+    record TEXT NOT NULL,
+    body TEXT NOT NULL
+) STRICT;
+CREATE INDEX unit_check_by_unit ON unit_check (unit, number);
+{_append_only("unit_check", "*number")}
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2)
 VERSION = len(MIGRATIONS)
 
 

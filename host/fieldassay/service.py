@@ -15,6 +15,7 @@ import uvicorn
 
 from fieldassay import config, identify
 from fieldassay.clock import now_ms
+from fieldassay.duty import Duty
 from fieldassay.hazards.cards import load_cards
 from fieldassay.ingest import Ingest
 from fieldassay.library import Library
@@ -38,11 +39,12 @@ class Host:
         self.units = UnitStates(UnitRegistry(home.units))
         self.store = Store.open(home.evidence)
         try:
+            self.duty = Duty(self.store, home.fitness, now_ms)
             self.ingest = Ingest(
                 self.store,
                 self.units,
                 self.feed,
-                lambda frame: identify.identify_frame(frame, library)[1],
+                lambda frame: self.duty.limited(frame, identify.identify_frame(frame, library)[1]),
                 self.cards.for_identification,
                 now_ms,
             )
@@ -81,6 +83,7 @@ class Page(uvicorn.Server):
             host.feed,
             host.units,
             host.ingest.send_command,
+            duty=host.duty,
         )
         super().__init__(
             uvicorn.Config(

@@ -14,9 +14,9 @@ import hashlib
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from fieldassay.database import explain, open_writer, require_version
 from fieldassay.errors import FieldassayError, RecordError
@@ -186,6 +186,32 @@ class Store(Reader):
                 )
         except sqlite3.IntegrityError as error:
             raise missing(record_id) from error
+
+    def add_check(self, check: Mapping[str, Any], made_ms: int) -> int:
+        """Append the result of a performance check; earlier ones stay.
+
+        Args:
+            check: The stored form (`calibrate.check.Check.as_dict`).
+            made_ms: UTC, milliseconds since 1970.
+
+        Returns:
+            Its number.
+        """
+        with self._writing() as db:
+            cursor = db.execute(
+                "INSERT INTO unit_check (unit, made_ms, passed, calibration_id, firmware, record,"
+                " body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    check["unit"],
+                    made_ms,
+                    int(check["passed"]),
+                    check["calibration"]["id"],
+                    check["firmware"],
+                    check["record"],
+                    json.dumps(check),
+                ),
+            )
+            return int(cursor.lastrowid or 0)
 
     def quarantine(
         self,

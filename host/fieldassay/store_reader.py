@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from fieldassay.database import connect, explain
 from fieldassay.errors import RecordError
@@ -121,6 +122,16 @@ class Reader:
             sealed,
             [{**json.loads(body), "created_ms": ms} for body, ms in verdicts],
         )
+
+    def checks(self, unit: str, limit: int) -> list[dict[str, Any]]:
+        """The newest performance checks of a unit first: the stored form, `number`, `made_ms`."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT number, made_ms, body FROM unit_check WHERE unit = ?"
+                " ORDER BY number DESC LIMIT ?",
+                (unit, limit),
+            ).fetchall()
+        return [{**json.loads(body), "number": n, "made_ms": ms} for n, ms, body in rows]
 
     def quarantined(self, limit: int) -> list[Quarantined]:
         """The newest quarantined messages, at most `limit`."""

@@ -103,7 +103,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """A verdict with everything needed to check it."""
+    """A verdict with everything needed to check it.
+
+    `fitness` is there where a unit measured and the host judged whether it was fit for duty.
+    """
 
     verdict: Verdict
     candidates: tuple[Candidate, ...]
@@ -112,6 +115,7 @@ class Identification:
     library: str
     algorithm: str
     alternatives: tuple[tuple[str, ...], ...] = ()
+    fitness: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form of docs/reference/identify-json.md, keys in the documented order."""
@@ -154,4 +158,5 @@ class Identification:
                 "nearest": list(self.verdict.family.nearest),
             },
             "alternatives": [list(ids) for ids in self.alternatives],
+            **({} if self.fitness is None else {"fitness": dict(self.fitness)}),
         }

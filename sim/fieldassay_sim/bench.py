@@ -44,6 +44,15 @@ class Bench:
             for sample_id, sample in scenario.samples.items()
         }
 
+    def standard(self, name: str) -> Sample:
+        """A shift standard that every bench has, from the reference of that name.
+
+        Raises:
+            SpectrumError: The reference is missing.
+        """
+        curve = samples.on_grid(self.references.get(name))
+        return Sample(id=name, title=name.capitalize(), parts=(Part(name, curve, 1.0),))
+
     def _curve(self, sample: Mapping[str, Any]) -> samples.Floats:
         if "reference" in sample:
             return samples.on_grid(self.references.get(sample["reference"]))

@@ -33,6 +33,12 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--panel-port", type=int, default=PANEL_PORT, help=f"port of the panel ({PANEL_PORT})"
     )
+    run.add_argument(
+        "--check-at",
+        default="",
+        metavar="PAGE",
+        help="the host's page: units that are not fit for duty measure polystyrene first",
+    )
 
     trigger = commands.add_parser("trigger", help="press a button of a running unit")
     trigger.add_argument(

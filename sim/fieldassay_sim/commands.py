@@ -17,6 +17,7 @@ from typing import Any
 
 from fieldassay_sim.bench import Bench
 from fieldassay_sim.errors import SetupError
+from fieldassay_sim.first_check import first_check, is_fit
 from fieldassay_sim.play import Player
 from fieldassay_sim.references import References
 from fieldassay_sim.scenario import load, shipped
@@ -65,8 +66,26 @@ async def run(args: argparse.Namespace) -> int:
         ):
             for unit in units:
                 print(f"{unit.config.name}: panel {address}/?unit={unit.config.name}", flush=True)
+            if args.check_at:
+                await or_stop(_check_all(bench, units, args.check_at), stop)
             await stop.wait()
     return 0 if not any(unit.audit.violations for unit in units) else 1
+
+
+async def _check_all(bench: Bench, units: list[Unit], page: str) -> None:
+    """The performance check of every unit; what came of it is printed."""
+    for unit in units:
+        player = Player(bench, unit)
+        await player.ready()
+        try:
+            if await is_fit(unit.config.name, page):
+                continue
+            passed = (await first_check(bench, unit, player, page))["passed"]
+        except SetupError as error:
+            print(f"{error.code}: {error.what} {error.do_next}", flush=True)
+            continue
+        word = "passed" if passed else "FAILED"
+        print(f"{unit.config.name}: performance check {word}", flush=True)
 
 
 async def play(args: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ CORE = [
     "library_check", "library_faults", "library_pairs", "library_add", "library_append",
     "library_transfer", "library_transfer_check", "library_adapt", "bundle",
     "plausible", "prepared", "spots", "replay", "families",
-    "calibrate",
+    "calibrate", "fitness",
 ]  # fmt: skip
 IMPURE = {
     "socket", "os", "time", "datetime", "sqlite3", "pathlib", "subprocess", "threading", "asyncio",
@@ -28,6 +28,8 @@ RIM = {
     "service", "link", "broker", "library_build", "pinned", "database", "supervisor", "evaluate",
     "release", "bench",
     "authority", "broker_config", "private_file", "provision", "label",
+    "duty",
+    "release",
 }  # fmt: skip
 
 

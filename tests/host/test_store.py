@@ -257,8 +257,8 @@ def test_versions_go_forward_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = tmp_path / "e.db"
     with Store.open(path) as db:
         db.add_measurement(b"sealed", Facts(), 1)
-    monkeypatch.setattr(schema, "VERSION", 2)
-    monkeypatch.setattr(schema, "MIGRATIONS", (schema.MIGRATIONS[0], "CREATE TABLE later (a INT);"))
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE later (a INT);"))
     with pytest.raises(RecordError) as caught:
         Store.open_read_only(path)
     assert caught.value.code == "store_older"
@@ -278,9 +278,9 @@ def test_a_migration_that_fails_changes_nothing(
     path = tmp_path / "e.db"
     with Store.open(path) as db:
         db.add_measurement(b"sealed", Facts(), 1)
-    monkeypatch.setattr(schema, "VERSION", 2)
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     monkeypatch.setattr(
-        schema, "MIGRATIONS", (schema.MIGRATIONS[0], "CREATE TABLE later (a); CREATE nonsense;")
+        schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE later (a); CREATE nonsense;")
     )
     with pytest.raises(RecordError):
         Store.open(path)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fieldassay_sim.bench import Bench
+from fieldassay_sim.first_check import first_check
 from fieldassay_sim.play import Player
 from fieldassay_sim.references import References
 from fieldassay_sim.scenario import load
@@ -53,6 +54,9 @@ async def _scans(folder: Path, world: Any, port: int, ca_der: bytes) -> list[dic
     try:
         player = Player(bench, unit, 60.0)
         await player.ready()
+        page = f"http://127.0.0.1:{world.page_port}"
+        checked = await first_check(bench, unit, player, page)
+        assert checked["passed"], checked
         results = [await player.step(n, {"title": f"scan {n}"}) for n in range(1, SHOTS + 1)]
         assert unit.crashes == 0 and unit.audit.violations == []
         return results
@@ -87,4 +91,4 @@ def test_verdicts_arrive_over_tls(
 
     results = asyncio.run(work())
     assert [r["outcome"] for r in results] == ["match"] * SHOTS
-    assert len(world.stored()) == SHOTS
+    assert len(world.stored()) == SHOTS + 1

@@ -192,7 +192,7 @@ def _verify(args: argparse.Namespace, store: Store, registry: UnitRegistry) -> i
 
 def _replay(args: argparse.Namespace, store: Store, home: config.Home) -> int:
     """Every verdict made with this library and this algorithm must come out the same."""
-    from fieldassay import answers, identify  # late: numpy takes long to import
+    from fieldassay import answers, fitness, identify  # late: numpy takes long to import
     from fieldassay.hazards.cards import load_cards
     from fieldassay.library import Library
 
@@ -207,8 +207,11 @@ def _replay(args: argparse.Namespace, store: Store, home: config.Home) -> int:
             failed += 1
             print(f"{record_id}: {error.code}: {error.what} {error.do_next}")
             continue
-        now = answers.body(found, cards.get(found.hazard_card))
         for verdict in record.verdicts:
+            # What was known of the unit then is part of the verdict, and is not asked again.
+            fit = verdict.get("fitness")
+            said = fitness.limited(found, fitness.from_dict(fit)) if fit else found
+            now = answers.body(said, cards.get(said.hazard_card))
             made_by = (verdict.get("library"), verdict.get("algorithm"))
             if made_by != (now["library"], now["algorithm"]):
                 others += 1

@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import logging
 import shutil
+import socket
 import sys
 import threading
 import time
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         library = _library(home)
         unit = None
         if not args.no_unit:
-            unit = start_unit(home, args.scenario, serving.port)
+            unit = start_unit(home, args.scenario, serving.port, page_address(bound))
             stack.callback(unit.stop)
         # Only now what takes long to import: the unit starts meanwhile.
         from fieldassay import service
@@ -139,8 +140,16 @@ class _Watch:
             self._unit = None
 
 
-def start_unit(home: config.Home, scenario: str, broker_port: int) -> Child:
+def page_address(bound: socket.socket) -> str:
+    """Where the page will be."""
+    return f"http://{process.PAGE_HOST}:{bound.getsockname()[1]}"
+
+
+def start_unit(home: config.Home, scenario: str, broker_port: int, page: str) -> Child:
     """The simulator with one unit, as a program of its own.
+
+    If the host says that the unit is not fit for duty, as at its first start, the unit measures
+    polystyrene and the host judges it, as a technician would have them do.
 
     Raises:
         SetupError: `simulator_missing`.
@@ -162,6 +171,8 @@ def start_unit(home: config.Home, scenario: str, broker_port: int) -> Child:
         str(home.root / "sim"),
         "--panel-port",
         str(PANEL_PORT if broker.is_free(PANEL_PORT) else 0),
+        "--check-at",
+        page,
     ]
     return Child(
         "simulated unit",

@@ -82,6 +82,11 @@ def router(desk: Desk) -> APIRouter:
             },
         )
 
+    @routes.post("/api/measurements/{id}/check", status_code=201)
+    def check(record_id: RecordId) -> dict[str, Any]:
+        """Judge a measurement of polystyrene as its unit's performance check, and keep that."""
+        return desk.check(record_id)
+
     @routes.get("/api/live", response_class=StreamingResponse)
     async def follow() -> StreamingResponse:
         """Server-sent events: `hello` first, then one event for each change."""
@@ -94,7 +99,7 @@ def router(desk: Desk) -> APIRouter:
     @routes.get("/api/units")
     def units() -> dict[str, Any]:
         """The newest state of every unit that has reported."""
-        return {"units": [views.unit(state) for state in desk.units.all()]}
+        return {"units": desk.unit_states()}
 
     @routes.post("/api/units/{unit}/command", status_code=202)
     def command(unit: str, body: CommandBody) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from fieldassay.web.desk import Desk, SendCommand
 from fieldassay.web.shield import LOOPBACK, TOO_LARGE, Shield, WebError
 
 if TYPE_CHECKING:
+    from fieldassay.duty import Duty
     from fieldassay.hazards.cards import Cards
     from fieldassay.library import Library
     from fieldassay.live import Feed
@@ -55,6 +56,7 @@ def create_app(
     send_command: SendCommand,
     *,
     hosts: Iterable[str] = LOOPBACK,
+    duty: Duty | None = None,
 ) -> FastAPI:
     """The application, ready for uvicorn.
 
@@ -66,6 +68,7 @@ def create_app(
         units: The newest state of each unit.
         send_command: Called with unit, command and arguments; raises UnitError when it cannot send.
         hosts: Names (without port) under which the page may be asked for; others are refused.
+        duty: Which units are fit; None: nothing is said of it.
     """
     app = FastAPI(
         title="fieldassay",
@@ -75,7 +78,7 @@ def create_app(
         openapi_url="/api/openapi.json",
         redirect_slashes=False,
     )
-    desk = Desk(store, library, cards, feed, units, send_command)
+    desk = Desk(store, library, cards, feed, units, send_command, duty)
     renderer = pages.Pages()
     app.include_router(api.router(desk))
     app.include_router(pages.router(desk, renderer))

@@ -14,7 +14,7 @@ from fieldassay_wire import cbor, topics
 from fieldassay_wire.errors import WireError
 from fieldassay_wire.messages import ARGS
 
-from fieldassay import identify
+from fieldassay import fitness, identify
 from fieldassay.errors import FieldassayError, FrameError
 from fieldassay.frame import Frame
 from fieldassay.stored import Record
@@ -23,6 +23,7 @@ from fieldassay.web.plot import plot_json
 from fieldassay.web.shield import WebError
 
 if TYPE_CHECKING:
+    from fieldassay.duty import Duty
     from fieldassay.hazards.cards import Card, Cards
     from fieldassay.library import Library
     from fieldassay.live import Feed
@@ -47,6 +48,7 @@ class Desk:
     feed: Feed
     units: UnitStates
     send_command: SendCommand
+    duty: Duty | None = None
     _drawn: Callable[[str], dict[str, Any]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -111,6 +113,9 @@ class Desk:
         record = self.record(record_id)
         frame = Frame.from_message(record.sealed, self.parts(record)[0])
         spectrum, identification = identify.identify_frame(frame, self.library)
+        said = (record.summary.verdict or {}).get("fitness")
+        if isinstance(said, Mapping):
+            identification = fitness.limited(identification, fitness.from_dict(said))
         if identification.candidates:
             overlay = identify.overlay(spectrum, self.library, identification)
         else:  # like no reference at all, such as a detector at full scale everywhere
@@ -123,6 +128,33 @@ class Desk:
             "library": identification.library,
             "algorithm": identification.algorithm,
         }
+
+    def check(self, record_id: str) -> dict[str, Any]:
+        """Judge a record as its unit's performance check and keep the result.
+
+        Raises:
+            WebError: No such record, or this page belongs to no host.
+        """
+        record = self.record(record_id)
+        if self.duty is None:
+            raise WebError(
+                503,
+                "checks_not_kept",
+                "This page belongs to no running host, so no check can be kept.",
+                "Open the page of the host.",
+            )
+        result = self.duty.check(Frame.from_message(record.sealed, self.parts(record)[0]))
+        self.feed.publish({"type": "unit", "kind": "check", "unit": result["unit"]})
+        return result
+
+    def unit_states(self) -> list[dict[str, Any]]:
+        """Every unit as `views.unit` shows it, with its fitness for duty."""
+        states = [views.unit(state) for state in self.units.all()]
+        if self.duty is not None:
+            for state in states:
+                fit = self.duty.of_unit(str(state["unit"]))
+                state["fitness"] = fit.as_dict()
+        return states
 
     def command(self, unit: str, command: str, args: dict[str, Any]) -> None:
         """Send a command to a unit that has reported.
