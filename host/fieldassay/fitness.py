@@ -18,7 +18,6 @@ from fieldassay.errors import SetupError
 from fieldassay.verdict import Identification, Reason, Verdict
 
 DAY_MS = 86_400_000
-REASON = "unit_not_fit"
 CHECK = "Measure polystyrene with this unit and check it: fieldassay unit verify UNIT."
 
 
@@ -163,7 +162,7 @@ def limited(found: Identification, fitness: Fitness) -> Identification:
     verdict = Verdict(
         kind="inconclusive",
         substances=(),
-        reasons=(Reason(REASON, fitness.text), *kept),
+        reasons=(Reason("unit_not_fit", fitness.text), *kept),
         do_next=fitness.do_next,
     )
     return replace(

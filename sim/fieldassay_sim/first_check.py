@@ -90,7 +90,7 @@ async def _judged(url: str) -> dict[str, Any]:
                 said = json.load(error).get("error", {})
             if error.code != 404 or asyncio.get_running_loop().time() > end:
                 raise SetupError(
-                    said.get("code", "check_refused"),
+                    said.get("code", "host_unreachable"),
                     said.get("what", f"The host refused the check: {error.code}."),
                     said.get("do_next", "Read the host's log."),
                 ) from error

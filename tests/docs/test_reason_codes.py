@@ -19,7 +19,7 @@ def _codes_in(path: Path) -> set[str]:
 
 def test_reason_codes_are_documented(root: Path) -> None:
     host = root / "host" / "fieldassay"
-    modules = [host / f"{name}.py" for name in ("identify", "mixtures", "spots")]
+    modules = [host / f"{name}.py" for name in ("identify", "mixtures", "spots", "fitness")]
     modules += sorted((host / "decide").glob("*.py"))
     given = set().union(*map(_codes_in, modules))
     answers = (host / "answers.py").read_text(encoding="utf-8")

@@ -29,7 +29,6 @@ RIM = {
     "release", "bench",
     "authority", "broker_config", "private_file", "provision", "label",
     "duty",
-    "release",
 }  # fmt: skip
 
 

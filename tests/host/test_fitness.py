@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import sqlite3
+import zlib
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -220,3 +221,65 @@ def test_every_limit_is_documented(root: Path) -> None:
         assert rows[name].strip() == ", ".join(words), name
     whole = (root / "docs" / "reference" / "performance-check.md").read_text(encoding="utf-8")
     assert f"older than {fitness.interval_days():g} days" in whole
+
+
+def test_the_certificate_says_what_was_measured(tmp_path: Path) -> None:
+    from fieldassay.calibration import spectrum_of
+    from fieldassay.certificate import certificate
+
+    frame = polystyrene()
+    with Store.open(tmp_path / "evidence.db") as store:
+        duty = Duty(store, tmp_path / "none.toml", lambda: 1000 * DAY_MS)
+        result = duty.check(frame)
+    spectrum = spectrum_of(frame)
+    curve = (spectrum.axis.values.tolist(), spectrum.intensity.tolist())
+    paper = certificate(result, curve, "0.1.0")
+    assert paper.startswith(b"%PDF-")
+    assert paper == certificate(result, curve, "0.1.0"), "the same check gives the same paper"
+    text = b"".join(
+        zlib.decompress(part)
+        for part in re.findall(
+            rb"/FlateDecode[^>]*>>\s*stream\r?\n(.*?)\r?\nendstream", paper, re.S
+        )
+        if b"BT" in _inflated(part)
+    ).decode("latin-1")
+    for word in ("PASSED: unit unit-1", "cal-1 of 2026-01-01", "01" * 32, "1972-10-04"):
+        assert word in text, word
+
+
+def _inflated(part: bytes) -> bytes:
+    try:
+        return zlib.decompress(part)
+    except zlib.error:
+        return b""
+
+
+def test_the_command_keeps_the_check_and_the_paper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fieldassay import cli
+    from fieldassay.commands import record, unit_verify
+
+    class Facts:
+        record_id, unit, boot, seq, time_ms, clock, flags = (
+            "unit-1-1-1",
+            "unit-1",
+            1,
+            1,
+            0,
+            "unset",
+            (),
+        )
+
+    with Store.open(tmp_path / "evidence.db") as store:
+        store.add_measurement(b"sealed", Facts(), 1)
+    monkeypatch.setattr(record, "frame_of", lambda _record: polystyrene())
+    assert unit_verify is not None
+    arguments = ["unit", "verify", "unit-1", "--home", str(tmp_path)]
+    assert cli.main(arguments) == 0
+    assert "unit-1 passed" in capsys.readouterr().out
+    monkeypatch.setattr(record, "frame_of", lambda _record: polystyrene(offset_cm1=8.0))
+    assert cli.main(arguments) == 1
+    with Store.open_read_only(tmp_path / "evidence.db") as store:
+        assert [c["passed"] for c in store.checks("unit-1", 5)] == [False, True]
+    assert len(list((tmp_path / "checks").glob("unit-1-check-*.pdf"))) == 2

@@ -13,6 +13,7 @@ ACTIONS = {
     "add": "make a unit with a new random key",
     "list": "units, without their keys",
     "remove": "trust a unit no longer; its records stay",
+    "verify": "performance check with polystyrene: pass or fail, and a certificate",
 }
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fieldassay import config
+from fieldassay.clock import now_ms
 from fieldassay.store import Store
 from fieldassay.units import UnitRegistry
 
 if TYPE_CHECKING:
     from fieldassay.drift import Drift
+    from fieldassay.fitness import Fitness
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
         store = stack.enter_context(Store.open_read_only(home.evidence)) if there else None
         for unit in registry.all():
             found = _drift(store, unit.name) if store else None
+            fit = _fitness(home, store, unit.name) if store else None
             if args.json:
                 axis = None
                 if found is not None:
@@ -41,9 +44,11 @@ def run(args: argparse.Namespace) -> int:
                         "drifted": found.drifted,
                     }
                 facts = {"unit": unit.name, "removed_ms": unit.revoked_ms, "axis": axis}
+                facts["fitness"] = None if fit is None else fit.as_dict()
                 print(json.dumps(facts))
                 continue
-            print(f"{unit.name}{'  removed' * (unit.revoked_ms is not None)}{_axis(found)}")
+            removed = "  removed" * (unit.revoked_ms is not None)
+            print(f"{unit.name}{removed}{_axis(found)}{_duty(fit)}")
     return 0
 
 
@@ -54,6 +59,18 @@ def _drift(store: Store, unit: str) -> Drift | None:
     shifts = store.axis_shifts(unit, drift.RECORDS)
     found = drift.of_unit(shifts, load_thresholds().axis["drifted_cm1"])
     return found if found.records else None
+
+
+def _fitness(home: config.Home, store: Store, unit: str) -> Fitness:
+    from fieldassay.duty import Duty
+
+    return Duty(store, home.fitness, now_ms).of_unit(unit)
+
+
+def _duty(fit: Fitness | None) -> str:
+    if fit is None:
+        return ""
+    return "  fit for duty" if fit.fit else f"  NOT FIT ({fit.state}): {fit.do_next}"
 
 
 def _axis(found: Drift | None) -> str:
