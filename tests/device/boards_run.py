@@ -162,6 +162,30 @@ def unmeasured():
     assert found["laser"]["ntc_beta"] == 3950 and wired.DEFAULTS["laser"]["power_codes"] == [[0, 0]]
 
 
+# Whatever the file says, there is a board, and no power that nobody measured.
+def nonsense():
+    from boards import wired
+
+    for laser in (
+        {"power_codes": "text"}, {"power_codes": []}, {"power_codes": [[1]]},
+        {"power_codes": [["a", "b"]]}, {"power_codes": [[100, 5000], [200, 6000]]},
+        {"power_codes": {"a": 1}}, {"power_codes": None}, {"photodiode_uw": "x"},
+        {"ntc_beta": 0}, {"ntc_ohm": None}, {"photodiode_zero": -5}, {"power_codes": [[9, 9], [1, 1]]},
+    ):  # fmt: skip
+        with open(sys.argv[3] + "/hardware.json", "w") as file:
+            json.dump({"laser": laser}, file)
+        board_module.Board.flash_root = sys.argv[3]
+        board = make(True)
+        if not isinstance(board.laser, wired.NoLaser):
+            board.laser.read()
+        board.laser.off()
+        try:
+            board.laser.set_power_uw(1000)
+            raise AssertionError(laser)
+        except OSError:
+            pass
+
+
 # The whole firmware on a unit without settings: the display says so, it sounds to its end, the log
 # has it, the laser was never asked for anything, and the watchdog does not take it all away.
 def unprovisioned():

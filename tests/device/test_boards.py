@@ -75,6 +75,11 @@ def test_no_power_before_the_laser_was_measured(micropython, tmp_path, board):
 
 
 @pytest.mark.parametrize("board", BOARDS)
+def test_a_nonsense_calibration_gives_a_board_without_power(micropython, tmp_path, board):
+    ask(micropython, board, "nonsense", tmp_path)
+
+
+@pytest.mark.parametrize("board", BOARDS)
 def test_the_laser_is_low_before_anything_else_is_imported(board):
     lines = (DEVICE / "boards" / f"{board}.py").read_text("utf-8").split('"""')[2].split("\n")
     code = [line for line in lines if line]
