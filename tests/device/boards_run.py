@@ -170,7 +170,8 @@ def nonsense():
         {"power_codes": "text"}, {"power_codes": []}, {"power_codes": [[1]]},
         {"power_codes": [["a", "b"]]}, {"power_codes": [[100, 5000], [200, 6000]]},
         {"power_codes": {"a": 1}}, {"power_codes": None}, {"photodiode_uw": "x"},
-        {"ntc_beta": 0}, {"ntc_ohm": None}, {"photodiode_zero": -5}, {"power_codes": [[9, 9], [1, 1]]},
+        {"ntc_beta": 0}, {"ntc_ohm": None}, {"photodiode_zero": -5},
+        {"power_codes": [[9, 9], [1, 1]]},
     ):  # fmt: skip
         with open(sys.argv[3] + "/hardware.json", "w") as file:
             json.dump({"laser": laser}, file)
