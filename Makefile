@@ -15,7 +15,7 @@ BOARDS_esp32 := wired wifi esp32s3
 FIRMWARE = $(filter-out device/boards/%,$(wildcard device/*.py device/*/*.py)) \
 	device/boards/__init__.py $(BOARDS_$(1):%=device/boards/%.py)
 
-.PHONY: stale help setup run test demo chaos lint types native-check library fuzz bench docs clean
+.PHONY: stale help setup run test demo chaos lint types native-check library fuzz mutants bench docs clean
 .DEFAULT_GOAL := help
 
 help:            ## This list
@@ -77,6 +77,9 @@ fuzz: $(READY)   ## libFuzzer on every entry point of the kernel for a while (FU
 		echo "$$name, $${FUZZ_SECONDS:-60} seconds"; \
 		( cd build/fuzz && ./$$name.run -max_total_time=$${FUZZ_SECONDS:-60} -max_len=1000 -timeout=60 -verbosity=0 -print_final_stats=1 $$name ); \
 	done
+
+mutants: $(READY)  ## Change each guard of the laser once and count what no test notices
+	@$(BIN)/python tests/device/laser_mutants.py
 
 bench: library   ## Speed against the peers as ratios within one run; writes build/bench.json and the page in docs/
 	@$(BIN)/python -m benchmarks --publish

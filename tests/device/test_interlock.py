@@ -228,3 +228,96 @@ def test_the_warning_counts_down_to_zero():
     assert lock.warning_left_ms(50) == 300  # not before the indicator is seen
     lock.indicator(True, 0)
     assert [lock.warning_left_ms(t) for t in (0, 299, 300, 400)] == [300, 1, 0, 0]
+
+
+def ready(warning_ms=300):
+    lock = m.Interlock(max_on_ms=700, warning_ms=warning_ms)
+    for event in ("boot", "checks_ok"):
+        lock.step(event, 0)
+    lock.inputs(CLOSED, 0)
+    return lock
+
+
+def test_light_asked_for_by_name_still_needs_the_warning():
+    lock = ready()
+    lock.press(0)
+    lock.indicator(True, 0)
+    assert lock.step("fire", 299) == "off"
+    assert lock.state == "safe"
+
+
+def test_firing_keeps_the_reason_and_the_time_the_indicator_was_lit():
+    lock = ready()
+    lock.press(0)
+    lock.indicator(True, 0)
+    reason = lock.reason
+    assert lock.fire(300) == "fire"
+    assert (lock.reason, lock.lit_ms) == (reason, 0)
+
+
+def test_a_nose_contact_counts_from_its_first_reading():
+    lock = ready()
+    nose = {**CLOSED, "nose": True}
+    lock.inputs(nose, 1)
+    assert lock.closed
+    lock.inputs({**CLOSED, "nose": False}, 2)
+    assert lock.open_why == "nose_open"
+    lock.inputs(CLOSED, 3)
+    assert lock.open_why == "unreadable"
+    lock.inputs(nose, 4)
+    assert lock.closed
+
+
+def test_a_lit_indicator_that_should_be_dark_is_a_fault_after_its_time():
+    lock = ready()
+    for at_ms in (0, 99):
+        lock.indicator(True, at_ms)
+        assert lock.state == "safe"
+    lock.indicator(False, 99)
+    lock.indicator(True, 100)
+    lock.indicator(True, 199)
+    assert lock.state == "safe"  # each disagreement has its own time
+    lock.indicator(True, 200)
+    assert (lock.state, lock.reason) == ("fault", "indicator_failed")
+
+
+def test_a_dark_indicator_while_emitting_is_a_fault_at_once_and_in_a_fault_says_nothing():
+    lock = ready()
+    lock.press(0)
+    lock.indicator(True, 0)
+    lock.fire(300)
+    assert lock.indicator(None, 301) == "off"
+    assert lock.state == "fault"
+    assert lock.indicator(True, 1000) == ""
+
+
+@pytest.mark.parametrize(
+    ("gap_ms", "state", "reason"),
+    [(1000, "armed", None), (1001, "safe", "guard_late"), (-1, "fault", "clock_jumped")],
+)
+def test_a_clock_that_jumps_or_a_late_guard_ends_arming(gap_ms, state, reason):
+    lock = ready(warning_ms=3000)
+    lock.press(5000)
+    lock.tick(5000 + gap_ms)
+    assert lock.state == state
+    assert reason is None or lock.reason == reason
+
+
+def test_while_safe_the_clock_may_do_what_it_will():
+    lock = ready()
+    lock.tick(5000)
+    lock.tick(4000)
+    assert lock.state == "safe"
+
+
+def test_a_hold_ends_arming_and_forbids_it_until_it_is_released():
+    lock = ready()
+    lock.press(0)
+    assert lock.hold("updating", 1) == "off"
+    lock.inputs(CLOSED, 2)
+    assert (lock.closed, lock.open_why) == (False, "updating")
+    lock.press(3)
+    assert lock.state == "safe"
+    lock.release()
+    lock.inputs(CLOSED, 4)
+    assert lock.press(5) == "warn"

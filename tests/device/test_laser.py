@@ -346,3 +346,232 @@ def test_light_at_the_limit(laser, board):
         board.laser.light = light
         assert laser.read() is True
         assert laser.is_firing() is firing
+
+
+def counted(monkeypatch, owner, name):
+    calls = []
+    real = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *args: (calls.append(args), real(*args))[1])
+    return calls
+
+
+def test_what_is_read_how_often(laser, board, monkeypatch):
+    reads = counted(monkeypatch, board.laser, "read")
+    looks = counted(monkeypatch, board, "indicator")
+    for _ in range(16):
+        laser.poll()
+    assert (len(reads), len(looks)) == (2, 2)
+    board.reading = {"lid": False, "key": True}
+    laser.press()
+    assert len(looks) == 2  # a refused press lights nothing
+    board.reading = {"lid": True, "key": True}
+    laser.press()
+    for _ in range(7):
+        laser.poll()
+    assert (len(reads), len(looks)) == (2, 10)
+    board.now_ms += WARN
+    with laser.emission(1000):
+        before = len(reads)
+        for _ in range(7):
+            laser.poll()
+        assert len(reads) == before + 7
+
+
+def test_the_indicator_is_lit_from_the_press_to_the_end_and_told_once(laser, board, monkeypatch):
+    told = counted(monkeypatch, board, "indicate")
+    arm(laser, board)
+    assert board.lamp
+    with laser.emission(1000):
+        assert board.lamp
+    laser.off()
+    laser.off()
+    assert told == [(True,), (False,)]
+
+
+def test_the_indicator_stays_lit_while_the_laser_may_be_on(laser, board):
+    arm(laser, board)
+    with laser.emission(1000):
+        board.laser.broken = {"off"}
+    laser.poll()
+    assert board.lamp
+    board.laser.broken = set()
+    laser.poll()
+    assert not board.lamp
+
+
+@pytest.mark.parametrize("readback", [False, OSError(5)])
+def test_an_indicator_that_fails_is_no_light_and_a_fault(laser, board, readback):
+    board.readback = readback
+    laser.press()
+    for _ in range(30):
+        board.now_ms += 5
+        laser.poll()
+    assert laser.why_stopped().code == "indicator_failed"
+    assert not fires(board)
+
+
+def test_a_board_without_a_readback_fires_on_what_it_told(laser, board):
+    board.readback = None
+    arm(laser, board)
+    with laser.emission(1000):
+        assert board.laser.enabled
+
+
+def test_an_indicator_that_cannot_be_told_is_a_fault(laser, board):
+    def broken(lit):
+        raise OSError(5)
+
+    board.indicate = broken
+    assert laser.press() == "fault"
+    assert laser.why_stopped().code == "indicator_failed"
+
+
+LOW = laser_module.LOW_UW
+
+
+@pytest.mark.parametrize(
+    ("answer", "power", "fires_"),
+    [
+        ("no", LOW + 1, True),
+        ("yes", LOW + 1, False),
+        ("unknown", LOW + 1, False),
+        ("yes", LOW, True),
+    ],
+)
+def test_only_no_permits_more_than_low_power(laser, board, answer, power, fires_):
+    arm(laser, board)
+    laser.answered(answer, 100000)
+    if fires_:
+        with laser.emission(power):
+            assert board.laser.enabled
+        assert laser.limit_uw == LOW  # an answer is good for one emission
+        return
+    with pytest.raises(faults.UnitError) as caught, laser.emission(power):
+        pass
+    assert caught.value.code == "laser_power_refused"
+    assert laser.interlock.state == "fault"
+    assert not fires(board)
+
+
+@pytest.mark.parametrize(
+    ("power", "allowed"), [(0, True), (LOW, True), (LOW + 1, False), (-1, False)]
+)
+def test_the_power_of_a_running_emission_keeps_the_limit(laser, board, power, allowed):
+    arm(laser, board)
+    laser.answered("yes", 100000)
+    with laser.emission(1000):
+        laser.answered("no", 100000)  # too late for this one
+        if allowed:
+            laser.set_power(power)
+            assert board.laser.enabled
+        else:
+            with pytest.raises(faults.UnitError):
+                laser.set_power(power)
+            assert not board.laser.enabled
+
+
+def off_raising(board, monkeypatch, *errors):
+    left = list(errors)
+    real = board.laser.off
+
+    def off():
+        if left:
+            raise left.pop(0)
+        real()
+
+    monkeypatch.setattr(board.laser, "off", off)
+
+
+def test_a_break_while_switching_off_goes_on_when_it_is_off(laser, board, monkeypatch):
+    arm(laser, board)
+    with pytest.raises(KeyboardInterrupt), laser.emission(1000):
+        off_raising(board, monkeypatch, KeyboardInterrupt())
+    assert not board.laser.enabled
+    assert laser.interlock.state == "cooldown"
+
+
+def test_an_off_that_fails_once_works_at_once_and_latches(laser, board, monkeypatch):
+    arm(laser, board)
+    with laser.emission(1000):
+        off_raising(board, monkeypatch, OSError(5))
+    assert not board.laser.enabled
+    assert laser.interlock.state == "fault"
+
+
+def test_reasons_without_a_text_get_a_general_one(laser, board):
+    assert laser.press() == "armed"
+    laser.step("cancel", "odd")
+    assert laser.why_stopped().code == "not_armed"
+    laser.step("fault", "odd")
+    board.reading = {"lid": False, "key": True}
+    laser.poll()
+    assert laser.why_stopped().code == "fault"
+
+
+@pytest.mark.parametrize(("after_ms", "state"), [(0, "emitting"), (99, "emitting"), (100, "fault")])
+def test_the_photodiode_is_judged_when_it_has_settled(laser, board, after_ms, state):
+    arm(laser, board)
+    with laser.emission(100000):
+        board.laser.light = 0
+        board.now_ms += after_ms
+        for _ in range(3):
+            laser.poll()
+        assert laser.interlock.state == state
+
+
+@pytest.mark.parametrize(
+    ("light", "state"),
+    [(4999, "fault"), (5000, "emitting"), (15500, "emitting"), (15501, "fault")],
+)
+def test_light_of_a_set_power_has_limits(laser, board, light, state):
+    arm(laser, board)
+    with laser.emission(10000):
+        board.laser.light = light
+        poll_for(laser, board, 150)
+        assert laser.interlock.state == state
+
+
+@pytest.mark.parametrize(("light", "state"), [(500, "safe"), (501, "fault")])
+def test_light_while_off_has_a_limit(laser, board, light, state):
+    board.laser.light = light
+    poll_for(laser, board, 1000)
+    assert laser.interlock.state == state
+
+
+def test_a_gate_that_allows_light_with_the_lid_open_is_a_fault(laser, board, monkeypatch):
+    board.reading = {"lid": False, "key": True}
+    poll_for(laser, board, 1000)
+    assert laser.interlock.state == "safe"
+    monkeypatch.setattr(board.laser, "read", lambda: (False, True, 0, 25000))
+    poll_for(laser, board, 1000)
+    assert laser.why_stopped().code == "laser_gate_stuck"
+
+
+def test_no_light_while_the_hardware_does_not_allow_it(laser, board, monkeypatch):
+    arm(laser, board)
+    monkeypatch.setattr(board.laser, "read", lambda: (False, False, 0, 25000))
+    with pytest.raises(faults.UnitError) as caught, laser.emission(1000):
+        pass
+    assert caught.value.code == "cut"
+    assert not fires(board)
+
+
+def test_no_light_while_the_driver_does_not_answer(laser, board):
+    arm(laser, board)
+    board.laser.broken = {"read"}
+    with pytest.raises(faults.UnitError) as caught, laser.emission(1000):
+        pass
+    assert caught.value.code == "laser_unreadable"
+    assert not fires(board)
+
+
+def test_a_hold_ends_light_and_says_why(laser, board):
+    arm(laser, board)
+    with laser.emission(1000):
+        laser.hold("updating")
+        assert not board.laser.enabled
+    laser.poll()
+    assert laser.press() == "safe"
+    assert laser.why_stopped().code == "updating"
+    laser.release()
+    assert laser.press() == "armed"
