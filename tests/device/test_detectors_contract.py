@@ -84,7 +84,6 @@ detector = Detector(rp2.StateMachine, 0, Pin(2), Pin(3), eos,
 class TestTcd1304(contract.DetectorContract):
     faults = ("late", "lost", "unplugged")
     rounding_us = 1
-    bytes_per_frame = 3000
 
     def prelude(self, faults):
         return f"FAULTS = {faults}\n{CLOCKED}\n{TCD1304}", [], lambda: None
@@ -93,7 +92,6 @@ class TestTcd1304(contract.DetectorContract):
 class TestS11639(contract.DetectorContract):
     faults = ("late", "lost", "unplugged")
     rounding_us = 4
-    bytes_per_frame = 3000
 
     def prelude(self, faults):
         return f"FAULTS = {faults}\n{CLOCKED}\n{S11639}", [], lambda: None
@@ -175,7 +173,7 @@ class SimulatedHardware:
 
 class TestSimulated(contract.DetectorContract):
     faults = ("late", "broken", "unplugged")
-    bytes_per_frame = 20000
+    bytes_per_frame = 10000
 
     def prelude(self, faults):
         hardware = SimulatedHardware(faults)

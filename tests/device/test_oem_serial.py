@@ -39,7 +39,7 @@ def pattern(exposure_us, number):
 class TestOemSerial(contract.DetectorContract):
     faults = ("late", "broken", "checksums", "short", "unplugged")
     final = ("unplugged",)
-    bytes_per_frame = 6000
+    bytes_per_frame = 4096
 
     def prelude(self, faults):
         # The thermometer breaks when the script says so: by a file, as the line carries frames.
