@@ -575,3 +575,12 @@ def test_a_hold_ends_light_and_says_why(laser, board):
     assert laser.why_stopped().code == "updating"
     laser.release()
     assert laser.press() == "armed"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, OSError])
+def test_main_switches_off_whatever_breaks_it_again_and_again(board, monkeypatch, error):
+    main = fixture.device_module("main")
+    board.laser.fire(1000)
+    off_raising(board, monkeypatch, *[error() for _ in range(main.OFF_TRIES - 1)])
+    main._off(board)
+    assert not board.laser.enabled
