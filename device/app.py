@@ -24,6 +24,7 @@ from officer import Officer
 from screen import Screen
 from spool import Spool
 from status import Status
+from updater import Updater
 
 GUARD_IDLE_MS = 20
 GUARD_ACTIVE_MS = 4
@@ -31,13 +32,13 @@ GUARD_LATE_MS = 1000  # the watchdog is not fed when the guard is later than thi
 WATCHDOG_MS = 500
 
 
-def run(board, frames, given):
-    asyncio.run(App(board, frames, given).run())
+def run(board, frames, given, slots=None):
+    asyncio.run(App(board, frames, given, slots).run())
 
 
 class App:
-    # `given` is (settings, calibration).
-    def __init__(self, board, frames, given):
+    # `given` is (settings, calibration), `slots` is rom/slots.py's or None.
+    def __init__(self, board, frames, given, slots=None):
         self.board = board
         self.settings, self.calibration = given
         settings = self.settings
@@ -59,6 +60,7 @@ class App:
         self.screen = Screen(self)
         self.checks = {}
         self._host = HostSide(self)
+        self.updater = Updater(self, slots)
         frames.give_reserve()
         self.link = Link(
             settings,
@@ -94,6 +96,7 @@ class App:
             self._watchdog(),
             self.screen.run(),
             self._host.tell_often(),
+            self.updater.run(),
         )
 
     async def _selftest(self):
@@ -108,6 +111,7 @@ class App:
         failed = [name for name in sorted(self.checks) if self.checks[name] == "fail"]
         self.officer.ready("Self-test: " + ", ".join(failed) if failed else "")
         self.testing = False
+        self.updater.tested(bad)
 
     # --- guard: interlock, laser and buttons, every few ms -------------------------------------
 

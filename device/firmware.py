@@ -5,6 +5,7 @@ path, a zero byte, size as text, a zero byte, content. The folder rom/ is not pa
 beside the slots on a unit. Streamed; no file is held in memory.
 """
 
+import gc
 import hashlib
 import os
 
@@ -14,6 +15,7 @@ VERSION = "0.1.0"
 # {"version": text, "sha256": 32 bytes}
 def describe(folder=None):
     root = folder or __file__.rpartition("/")[0] or "."
+    gc.collect()
     digest = hashlib.sha256()
     block = bytearray(512)
     for name in _files(root):
@@ -28,18 +30,20 @@ def describe(folder=None):
     return {"version": VERSION, "sha256": digest.digest()}
 
 
-def _files(root):
-    found = []
-    folders = [""]
-    while folders:
-        folder = folders.pop()
-        for name in os.listdir(root + "/" + folder if folder else root):
-            path = folder + "/" + name if folder else name
-            if name == "rom" or (name.startswith(("_", ".")) and name != "__init__.py"):
-                continue
-            if os.stat(root + "/" + path)[0] & 0x4000:
-                folders.append(path)
-            elif name.endswith((".py", ".mpy")):
-                found.append(path)
-    found.sort()
-    return found
+# Paths in the order of their text, one folder's names in memory at a time: a list of all would need
+# a piece of heap that a unit may not have. A folder sorts as its name with the slash.
+def _files(root, folder=""):
+    names = []
+    for name in os.listdir(root + "/" + folder[:-1] if folder else root):
+        if name == "rom" or (name.startswith(("_", ".")) and name != "__init__.py"):
+            continue
+        if os.stat(root + "/" + folder + name)[0] & 0x4000:
+            names.append(name + "/")
+        elif name.endswith((".py", ".mpy")):
+            names.append(name)
+    names.sort()
+    for name in names:
+        if name[-1] == "/":
+            yield from _files(root, folder + name)
+        else:
+            yield folder + name

@@ -19,13 +19,14 @@ MODULES = (
 )
 
 
-def main(board):
+# slots: which firmware of the flash this is (rom/slots.py); None if it runs from a folder.
+def main(board, slots=None):
     try:
         board.laser.off()
         frames, given = _load(board)
         import app
 
-        app.run(board, frames, given)
+        app.run(board, frames, given, slots)
     except Exception as error:
         _off(board)
         _report(board, error)

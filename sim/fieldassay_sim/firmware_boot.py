@@ -10,6 +10,7 @@ import vfs
 from flash_file import BLOCK, Flash, make
 
 BLOCKS = 1024
+ROOT = "/flash"
 
 
 # The flash of this unit; a new one is formatted beside its place, so no power cut leaves half of
@@ -44,13 +45,32 @@ def provision(board):
         write(path, wanted[name])
 
 
+# As main.py of a unit's flash does; a flash without slots runs the folder itself.
+def choose(device):
+    try:
+        os.stat(ROOT + "/slot.json")
+    except OSError:
+        return device, None
+    sys.path.insert(0, device + "/rom")
+    from slots import Slots
+
+    sys.path.pop(0)
+    slots = Slots(ROOT)
+    name = slots.choose()
+    if not name:
+        raise OSError(5, "no firmware on this flash is whole")
+    return ROOT + "/" + name, slots
+
+
 def start(port, token, image, device):
-    sys.path.insert(0, device)
+    flash = insert(image)
+    vfs.mount(vfs.VfsLfs2(flash), ROOT)
+    folder, slots = choose(device)
+    gc.collect()
+    sys.path.insert(0, folder)
     from boards.sim import Board
 
     board = Board(int(port), token)
-    flash = insert(image)
-    vfs.mount(vfs.VfsLfs2(flash), board.flash_root)
     provision(board)
     # From here on every program and erase counts, so that a cut's number means the same at each
     # boot.
@@ -60,7 +80,7 @@ def start(port, token, image, device):
     import main
 
     gc.collect()
-    main.main(board)
+    main.main(board, slots)
 
 
 start(*sys.argv[1:5])
