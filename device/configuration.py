@@ -7,7 +7,7 @@ unloaded once both files are read.
 import gc
 import sys
 
-_MODULES = ("settings", "calibration", "checked_file")
+_MODULES = ("settings", "calibration", "checked_file", "fieldassay_wire.keys")
 
 
 # (settings, calibration), checked and completed; or the UnitError of the file that is wrong.

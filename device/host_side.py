@@ -6,6 +6,8 @@ A command can ask, answer and stop; nothing here arms the laser.
 import asyncio
 import time
 
+import clock_trust
+
 TELEMETRY_MS = 60000
 
 
@@ -39,8 +41,7 @@ class HostSide:
     def on_command(self, message):
         command, args = message["command"], message["args"]
         if command == "set_time":
-            self._app.board.set_clock(args["time_ms"])
-            self._app.link.state_changed()
+            self._set_time(args["time_ms"])
         elif command == "request_measurement":
             self._app.laser.step("request")  # by the table it moves nothing
             self._app.officer.request = True
@@ -53,6 +54,15 @@ class HostSide:
             self._app.stop("abort")
         self._app.status.log("command", {"command": command, "n": message["n"]})
         self._app.screen.show()
+
+    def _set_time(self, wanted_ms):
+        status = self._app.status
+        why = clock_trust.refusal(status.clock(), wanted_ms, status.earliest_ms)
+        if why:
+            status.log("time_refused", {"reason": why, "time_ms": wanted_ms})
+            return
+        self._app.board.set_clock(wanted_ms)
+        self._app.link.state_changed()
 
     def state_fields(self):
         return self._app.status.state_fields(self._app.testing, self._app.busy)

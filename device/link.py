@@ -94,9 +94,7 @@ class Link:
         self._state_publication = None
         self._telemetry = None
         broker = settings["broker"]
-        tls = None
-        if broker["tls"]:
-            tls = mqtt.tls_context(bytes.fromhex(broker["ca_der_hex"]))
+        tls = mqtt.tls_of(broker)
         self._client = mqtt.Client(
             lambda: board.open_socket(broker["host"], broker["port"], tls),
             self.unit,

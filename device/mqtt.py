@@ -13,7 +13,7 @@ import time
 
 from micropython import const
 from mqtt_parser import CONNACK, PINGRESP, PUBACK, PUBLISH, SUBACK, Parser
-from mqtt_socket import MqttError, connect_tcp, network_error, past, tls_context  # noqa: F401
+from mqtt_socket import MqttError, connect_tcp, network_error, past, tls_context, tls_of  # noqa: F401
 
 _ACKS_MAX = const(32)  # PUBACKs waiting for the end of an outgoing packet; then reading pauses
 _SLEEP_MAX_MS = const(10)

@@ -10,6 +10,7 @@ import time
 
 from micropython import const
 
+_DER = ("ca_der_hex", "cert_der_hex", "key_der_hex")
 _EPIPE = const(32)  # MicroPython's errno does not name it
 
 
@@ -33,15 +34,30 @@ def network_error(error):
     return MqttError("network", "network: " + text)
 
 
-# A context that accepts only servers with a certificate of this CA (DER) for the host's name. The
-# clock should be set: certificates have dates.
-def tls_context(ca_der):
+# A context that accepts only servers with a certificate of this CA for the host's name, and shows
+# the unit's own certificate where it has one. Everything is DER; the key as SEC1. Certificates have
+# dates: see clock_trust.py.
+def tls_context(ca_der, cert_der=b"", key_der=b""):
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_mode = ssl.CERT_REQUIRED  # type: ignore[attr-defined]  # not in the stubs
-    context.load_verify_locations(cadata=ca_der)
+    try:
+        context.load_verify_locations(cadata=ca_der)
+        if cert_der:
+            context.load_cert_chain(cert_der, key_der)
+    except ValueError as error:
+        raise network_error(error) from None
     return context
+
+
+# The context that these settings ask for, None for plain TCP. Takes the certificates out of the
+# settings: the context has its own copy, and the heap needs the room.
+def tls_of(broker):
+    if not broker["tls"]:
+        return None
+    given = [bytes.fromhex(broker.pop(name)) for name in _DER]
+    return tls_context(given[0], given[1], given[2])
 
 
 # Coroutine: a connected, non-blocking socket with TCP_NODELAY, for boards' open_socket.

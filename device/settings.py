@@ -6,6 +6,7 @@ silent default. docs/reference/settings.md is checked against TABLE. Who writes 
 """
 
 from checked_file import REQUIRED, File
+from fieldassay_wire import keys
 
 # Rows as in `checked_file`.
 TABLE = (
@@ -15,8 +16,22 @@ TABLE = (
     ("broker.port", "int", 1, 65535, "", 1883, "TCP port of the broker"),
     ("broker.tls", "bool", 0, 1, "", False, "encrypt, and check the broker's certificate"),
     ("broker.ca_der_hex", "hex", 0, 8192, "", "", "authority that signed the broker's certificate"),
+    ("broker.cert_der_hex", "hex", 0, 8192, "", "", "the unit's own certificate"),
+    ("broker.key_der_hex", "hex", 0, 1024, "", "", "secret key of that certificate"),
     ("broker.user", "text", 0, 64, "", "", "user name at the broker; empty for none"),
     ("broker.password", "text", 0, 128, "", "", "password at the broker"),
+    ("wifi.ssid", "text", 0, 32, "", "", "name of the wireless network; empty for none"),
+    ("wifi.password", "text", 0, 63, "", "", "its password; empty for an open network"),
+    (
+        "wifi.country",
+        "text",
+        0,
+        2,
+        "",
+        "",
+        "country whose radio rules hold, as DE; empty: the chip's",
+    ),
+    ("provisioned", "date", 10, 10, "", "2026-01-01", "day of provisioning; no clock is earlier"),
     ("laser.power_uw", "int", 100, 500000, "uW", 100000, "laser power of the measurement"),
     ("laser.max_on_ms", "int", 100, 10000, "ms", 8000, "longest emission after one trigger press"),
     ("laser.warning_ms", "int", 100, 10000, "ms", 2000, "warning before the laser comes on"),
@@ -65,5 +80,19 @@ def _check_together(settings):
         raise FILE.bad("out_of_range", "acquire.total_ms must be smaller than laser.max_on_ms.")
     if settings["battery"]["empty_mv"] > settings["battery"]["low_mv"]:
         raise FILE.bad("out_of_range", "battery.empty_mv is larger than battery.low_mv.")
-    if settings["broker"]["tls"] and not settings["broker"]["ca_der_hex"]:
+    _check_secrets(settings)
+
+
+def _check_secrets(settings):
+    broker = settings["broker"]
+    if broker["tls"] and not broker["ca_der_hex"]:
         raise FILE.bad("missing_key", "broker.tls needs broker.ca_der_hex.")
+    if bool(broker["cert_der_hex"]) != bool(broker["key_der_hex"]):
+        what = "broker.cert_der_hex and broker.key_der_hex need each other."
+        raise FILE.bad("missing_key", what)
+    if broker["cert_der_hex"] and not broker["tls"]:
+        raise FILE.bad("out_of_range", "broker.cert_der_hex is given, but broker.tls is off.")
+    if 0 < len(settings["wifi"]["password"]) < 8:
+        raise FILE.bad("out_of_range", "wifi.password is shorter than 8 characters.")
+    if not keys.usable(bytes.fromhex(settings["key"])):
+        raise FILE.bad("key_guessable", "The key is a default or an example, not a secret.")

@@ -14,6 +14,7 @@ from logbook import Logbook
 class Status:
     def __init__(self, board, lock, laser, firmware):
         self.battery_mv = 0
+        self.earliest_ms = 0  # a running clock that shows less was lost
         self.counters = {"measured": 0, "refused": 0, "stopped": 0}
         self._board = board
         self._interlock = lock
@@ -67,6 +68,8 @@ class Status:
             unix_ms, quality = self._board.clock()
         except OSError:
             return 0, "unset"
+        if unix_ms < self.earliest_ms:
+            quality = "unset"
         return (0 if quality == "unset" else unix_ms), quality
 
     # Millivolts; 0 while the gauge cannot be read, which refuses to measure like an empty battery.

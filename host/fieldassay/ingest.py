@@ -25,7 +25,7 @@ from fieldassay import answers
 from fieldassay.commander import Commander
 from fieldassay.errors import FieldassayError, FrameError, RecordError
 from fieldassay.frame import Frame
-from fieldassay.intake import Message, Refused, open_message
+from fieldassay.intake import Message, Refused, open_message, open_with
 from fieldassay.link import Delivery
 from fieldassay.live import Feed
 from fieldassay.store import Store
@@ -155,7 +155,9 @@ class Ingest:
     def _take(self, delivery: Delivery) -> None:
         """Everything up to and including the acknowledgement; may be called again if it raises."""
         try:
-            message = open_message(delivery.topic, delivery.payload, self._units.unit)
+            now_ms = self._now_ms()
+            message = open_message(delivery.topic, delivery.payload, self._units.unit, now_ms)
+            self._units.seen_with(message.unit, message.key, now_ms)
             if message.kind == "measurement":
                 frame = _frame(delivery.payload, message)
             else:
@@ -171,7 +173,9 @@ class Ingest:
             return
         self._link.ack(delivery)
         status = "stored" if stored.status == "stored" else "known"
-        self._attempt("answer", self._on_measurement, frame, message.unit.key, status)
+        # Answers are sealed with the key that the unit has now, whichever sealed the measurement.
+        key = self._units.key(message.unit.name)
+        self._attempt("answer", self._on_measurement, frame, key, status)
 
     def _put_aside(self, delivery: Delivery, refused: Refused) -> None:
         error, unit = refused.error, refused.unit
@@ -271,7 +275,7 @@ class Ingest:
                 return
             sealed = record.sealed
             unit = self._units.unit(unit_of_record(record_id))
-            _, _, opened = mac0.open_sealed(sealed, unit.key)
+            _, opened = open_with(sealed, unit.every_key())
             frame = Frame.from_message(sealed, messages.parse("measurement", opened))
             self._judge(frame, unit.key)
         except RecordError as error:

@@ -7,7 +7,7 @@ What then happens to the message is `ingest`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +22,12 @@ MAX_BYTES = 262_144  # a measurement of 8192 pixels has 66 kB
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An authentic, well-formed message."""
+    """An authentic, well-formed message and the key of the unit that sealed it."""
 
     unit: Unit
     kind: str
     fields: dict[str, Any]
+    key: bytes
 
 
 class Refused(Exception):  # noqa: N818 - it carries the error, it is none itself
@@ -47,13 +48,16 @@ class Refused(Exception):  # noqa: N818 - it carries the error, it is none itsel
         self.place = place
 
 
-def open_message(topic: str, payload: bytes, unit_of: Callable[[str], Unit]) -> Message:
+def open_message(
+    topic: str, payload: bytes, unit_of: Callable[[str], Unit], now_ms: int
+) -> Message:
     """Check a message as it came from the broker.
 
     Args:
         topic: Where it arrived.
         payload: The bytes.
         unit_of: Finds a unit by name or raises UnitError.
+        now_ms: UTC; some keys of a unit are good for a time only.
 
     Raises:
         Refused: With the reason, whether it is authentic, and its place if it can be read.
@@ -84,10 +88,25 @@ def open_message(topic: str, payload: bytes, unit_of: Callable[[str], Unit]) -> 
     except UnitError as error:
         raise Refused(error) from error
     try:
-        _, _, opened = mac0.open_sealed(payload, unit.key)
+        key, opened = open_with(payload, unit.accepted(now_ms))
     except WireError as error:
         raise Refused(_typed(error)) from error
-    return Message(unit, kind, _fields(unit, kind, opened))
+    return Message(unit, kind, _fields(unit, kind, opened), key)
+
+
+def open_with(payload: bytes, keys: Sequence[bytes]) -> tuple[bytes, memoryview]:
+    """The first of some keys that opens a sealed message, and what is in it.
+
+    Raises:
+        WireError: None does (`bad_mac`), or the bytes are no sealed message.
+    """
+    for key in keys[:-1]:
+        try:
+            return key, mac0.open_sealed(payload, key)[2]
+        except WireError as error:
+            if error.code != "bad_mac":
+                raise
+    return keys[-1], mac0.open_sealed(payload, keys[-1])[2]
 
 
 def _fields(unit: Unit, kind: str, opened: memoryview) -> dict[str, Any]:

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEVICE = ROOT / "device"
 PIXELS = 2048
 FULL = 65535
-KEY = "42" * 32
+KEY = "5d0e9b61f3a27c4885d2e61f90b37a24cc186e5fd3a90b7e4162fa8d37c95b02"
 SETTINGS: dict[str, Any] = {
     "unit": "bench-1",
     "key": KEY,

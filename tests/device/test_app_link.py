@@ -287,6 +287,19 @@ def test_no_command_fires_and_a_request_only_asks(bench, host):
     assert len(bench.fires) == 1
 
 
+def test_a_time_before_provisioning_or_far_back_is_refused(bench, host):
+    host.next("state", lambda m: m["state"] == "ready")
+    host.command("set_time", time_ms=1_600_000_000_000)
+    bench.wait_log("time_refused")
+    host.command("set_time", time_ms=1_800_000_000_000)
+    host.command("set_time", time_ms=1_799_000_000_000)
+    bench.wait_log("time_refused", 2)
+    reasons = [details["reason"] for details in bench.logs("time_refused")]
+    assert reasons == ["before_provisioning", "backwards"]
+    state, _ = host.next("state", lambda m: m["clock"] == "synced")
+    assert 1_800_000_000_000 <= state["time_ms"] < 1_800_000_600_000
+
+
 def test_commands_of_another_boot_or_replayed_do_nothing(bench, host):
     host.next("state", lambda m: m["state"] == "ready")
     host.command("set_answers", boot=9, packaging="paper")

@@ -21,7 +21,7 @@ UnitError = fixture.device_module("faults").UnitError
 
 GOOD = {
     "unit": "unit-1",
-    "key": "ab" * 32,
+    "key": "00c5a9efd24b1e7780f3613a94d82c5b6be7014fa8923dd6571ec03b8492fd66",
     "broker": {"host": "localhost"},
 }
 
@@ -118,6 +118,25 @@ def test_an_unknown_key_is_an_error_that_names_it(key):
         ({"acquire.total_ms": 3000, "laser.max_on_ms": 3000}, "settings_out_of_range"),
         ({"battery.empty_mv": 3600, "battery.low_mv": 3500}, "settings_out_of_range"),
         ({"broker.tls": True}, "settings_missing_key"),
+        (
+            {"broker.tls": True, "broker.ca_der_hex": "00", "broker.cert_der_hex": "00"},
+            "settings_missing_key",
+        ),
+        (
+            {"broker.tls": True, "broker.ca_der_hex": "00", "broker.key_der_hex": "00"},
+            "settings_missing_key",
+        ),
+        ({"broker.cert_der_hex": "00", "broker.key_der_hex": "00"}, "settings_out_of_range"),
+        ({"wifi.ssid": "net", "wifi.password": "1234567"}, "settings_out_of_range"),
+        ({"key": "00" * 32}, "settings_key_guessable"),
+        ({"key": "ff" * 32}, "settings_key_guessable"),
+        ({"key": "ab" * 32}, "settings_key_guessable"),
+        ({"key": bytes(range(32)).hex()}, "settings_key_guessable"),
+        ({"key": bytes(range(1, 33)).hex()}, "settings_key_guessable"),
+        ({"key": bytes(range(255, 223, -1)).hex()}, "settings_key_guessable"),
+        ({"key": bytes(range(0, 256, 8)).hex()}, "settings_key_guessable"),
+        ({"key": "0123456789abcdef" * 4}, "settings_key_guessable"),
+        ({"key": b"fieldassay-test-key-change-me!!!".hex()[:32] * 2}, "settings_key_guessable"),
     ],
 )
 def test_settings_that_contradict_each_other(changes, expected):

@@ -16,6 +16,7 @@ from fieldassay_wire.errors import WireError
 from fieldassay import config
 from fieldassay.answers import family_name
 from fieldassay.errors import FieldassayError, FrameError, RecordError, SetupError
+from fieldassay.intake import open_with
 from fieldassay.replay import TOLERANCE, differences
 from fieldassay.store import Store
 from fieldassay.stored import Record, RecordSummary
@@ -253,8 +254,8 @@ def _problem(record: Record, registry: UnitRegistry) -> FieldassayError | None:
             "Keep the file as it is and compare it with a copy or an export.",
         )
     try:
-        key = registry.get(line.unit).key
-        kind, kid, payload = mac0.open_sealed(record.sealed, key)
+        _, payload = open_with(record.sealed, registry.get(line.unit).every_key())
+        kind, kid = mac0.peek(record.sealed)
         message = messages.parse(kind, payload)
     except WireError as error:
         return FrameError(error.code, error.what, error.do_next)
