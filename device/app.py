@@ -9,7 +9,6 @@ import asyncio
 import gc
 import time
 
-import clock_trust
 import firmware
 import interlock as machine
 import measurement
@@ -50,8 +49,7 @@ class App:
         self.acquirer = Acquirer(board, self.laser, settings, frames, time.ticks_ms)
         self.firmware = firmware.describe()
         self.status = Status(board, self.interlock, self.laser, self.firmware)
-        self.status.earliest_ms = clock_trust.earliest_ms(settings["provisioned"])
-        clock_trust.raise_port_clock(self.status.earliest_ms)
+        self.status.earliest_ms = settings["earliest_ms"]
         self.spool = Spool(
             board.flash_root + "/spool", settings["spool"]["capacity"], board.feed_watchdog
         )

@@ -1,6 +1,6 @@
-# What the unit believes about the time. Owns the earliest believable time and which time a host may
-# set; sets the port's own clock, by which TLS judges the dates of certificates, to that earliest
-# time when it is behind. Whether the time is known is the board's word ("unset", "rtc", "synced").
+# The earliest time a unit believes in, from its day of provisioning; sets the port's own clock, by
+# which TLS judges the dates of certificates, to that time when it is behind. Needed at the start
+# only: `configuration` unloads it. Which time a host may set is `status`'s.
 #
 # A unit whose clock was lost must still reach its host, for only the host can set it; so an unset
 # clock is no reason not to connect. docs/adr/0051 says what that does not protect against.
@@ -8,7 +8,6 @@
 import time
 
 EPOCH_2000_S = 946684800  # seconds from 1970 to 2000, where some ports begin to count
-BACK_MAX_MS = 300000  # a clock set since the start goes back by no more
 
 
 # The start of the day of provisioning, in ms since 1970.
@@ -19,18 +18,6 @@ def earliest_ms(provisioned):
         year, month = year - 1, month + 12
     days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * month - 457) // 5 + day
     return (days - 719469) * 86400000
-
-
-# Why a host may not set this time; "" if it may. clock is (unix ms, quality) as the board gives it.
-# Backwards only a little: a replayed or forged time must not make old certificates good again. A
-# clock that only kept running ("rtc") may be far ahead and is put right.
-def refusal(clock, wanted_ms, earliest):
-    now_ms, quality = clock
-    if wanted_ms < earliest:
-        return "before_provisioning"
-    if quality == "synced" and wanted_ms < now_ms - BACK_MAX_MS:
-        return "backwards"
-    return ""
 
 
 # The clock that mbedTLS reads. Ports without a settable one (the computer's) are left alone. True

@@ -6,8 +6,6 @@ A command can ask, answer and stop; nothing here arms the laser.
 import asyncio
 import time
 
-import clock_trust
-
 TELEMETRY_MS = 60000
 
 
@@ -57,7 +55,7 @@ class HostSide:
 
     def _set_time(self, wanted_ms):
         status = self._app.status
-        why = clock_trust.refusal(status.clock(), wanted_ms, status.earliest_ms)
+        why = status.time_refusal(wanted_ms)
         if why:
             status.log("time_refused", {"reason": why, "time_ms": wanted_ms})
             return

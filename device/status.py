@@ -10,6 +10,8 @@ import time
 import interlock as machine
 from logbook import Logbook
 
+BACK_MAX_MS = 300000  # a clock that a host set goes back by no more
+
 
 class Status:
     def __init__(self, board, lock, laser, firmware):
@@ -71,6 +73,17 @@ class Status:
         if unix_ms < self.earliest_ms:
             quality = "unset"
         return (0 if quality == "unset" else unix_ms), quality
+
+    # Why a host may not set this time; "" if it may. Backwards only a little: a replayed or forged
+    # time must not make old certificates good again. A clock that only kept running ("rtc") may be
+    # far ahead and is put right.
+    def time_refusal(self, wanted_ms):
+        now_ms, quality = self.clock()
+        if wanted_ms < self.earliest_ms:
+            return "before_provisioning"
+        if quality == "synced" and wanted_ms < now_ms - BACK_MAX_MS:
+            return "backwards"
+        return ""
 
     # Millivolts; 0 while the gauge cannot be read, which refuses to measure like an empty battery.
     def battery(self):

@@ -1,4 +1,4 @@
-"""What the unit believes about the time: earliest time, what a host may set, the port's clock."""
+"""What the unit believes about the time: the earliest time and the port's clock."""
 
 from __future__ import annotations
 
@@ -26,22 +26,6 @@ EARLIEST = trust.earliest_ms("2026-11-24")
 def test_the_earliest_time_is_the_start_of_the_day(day):
     expected = calendar.timegm(day.timetuple()) * 1000
     assert trust.earliest_ms(day.isoformat()) == expected
-
-
-@pytest.mark.parametrize(
-    ("quality", "now_ms", "wanted_ms", "reason"),
-    [
-        ("unset", 0, EARLIEST, ""),
-        ("unset", 0, EARLIEST - 1, "before_provisioning"),
-        ("rtc", EARLIEST + 10**12, EARLIEST + 5, ""),  # a clock far ahead is put right
-        ("rtc", EARLIEST + 5, EARLIEST - 1, "before_provisioning"),
-        ("synced", EARLIEST + 10**7, EARLIEST + 10**7 - 300_000, ""),
-        ("synced", EARLIEST + 10**7, EARLIEST + 10**7 - 300_001, "backwards"),
-        ("synced", EARLIEST + 10**7, EARLIEST + 10**12, ""),
-    ],
-)
-def test_which_time_a_host_may_set(quality, now_ms, wanted_ms, reason):
-    assert trust.refusal((now_ms, quality), wanted_ms, EARLIEST) == reason
 
 
 class Chip:

@@ -12,6 +12,9 @@ import importlib
 ACTIONS = {
     "add": "make a unit with a new random key",
     "list": "units, without their keys",
+    "provision": "write identity, keys, certificate and network on a unit",
+    "rotate": "give a unit a new key and certificate",
+    "retire": "take a unit out of service: revoke and wipe",
     "remove": "trust a unit no longer; its records stay",
     "verify": "performance check with polystyrene: pass or fail, and a certificate",
 }
