@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fieldassay import cli
 from fieldassay.calibrate import assign, peaks
 from fieldassay.calibrate.axis import Lines, fit_axis
 from fieldassay.calibrate.lamps import lamp, lamps
@@ -162,7 +164,6 @@ def test_tables_are_ordered_and_sourced() -> None:
 
 def test_the_tables_agree_with_the_shared_ones(data_dir: Path) -> None:
     import csv
-    import json
 
     folder = data_dir / "calibration" / "tables"
     text = (folder / "neon_lines_cwa_table5.csv").read_text(encoding="utf-8")
@@ -191,7 +192,7 @@ def test_a_pixel_axis_is_found_from_neon_alone(data_dir: Path) -> None:
     assert found.score - found.runner_up > 3
 
 
-def test_another_standard_lies_right_on_a_calibrated_instrument(data_dir: Path) -> None:
+def test_another_standard_lies_right_on_a_calibrated_instrument(data_dir: Path, root: Path) -> None:
     by_name = {one.name: one for one in calibration_accuracy.INSTRUMENTS}
     worst = {"B&W Tek 785, x20": 0.6, "B&W Tek 532, probe": 0.7, "Horiba 633": 0.8}
     for name, most_cm1 in worst.items():
@@ -200,9 +201,43 @@ def test_another_standard_lies_right_on_a_calibrated_instrument(data_dir: Path) 
         assert found.refusal == ()
         assert found.off_cm1.size >= 10
         assert found.rms_cm1() < most_cm1, name
+        row = calibration_accuracy.table([found]).splitlines()[2]
+        page = root / "docs" / "explanation" / "calibration-accuracy.md"
+        assert row in page.read_text(encoding="utf-8")
 
 
 def test_a_stitched_axis_is_refused(data_dir: Path) -> None:
     by_name = {one.name: one for one in calibration_accuracy.INSTRUMENTS}
     found = calibration_accuracy.evaluate(by_name["Horiba 785, OP01"], "polystyrene", data_dir)
     assert found.refusal
+
+
+def _csv(path: Path, values: Floats) -> str:
+    rows = "".join(f"{i},{v:.3f}\n" for i, v in enumerate(values))
+    path.write_text("Pixels #,Intensity\n" + rows, encoding="utf-8")
+    return str(path)
+
+
+def test_the_command_writes_what_a_unit_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "calibration.json"
+    neon = _csv(tmp_path / "neon.csv", neon_spectrum())
+    sample = _csv(tmp_path / "ps.csv", standard_spectrum("polystyrene", 785.0))
+    common = ["unit", "calibrate", "unit-1", "--home", str(tmp_path / "home"), "--lamp"]
+    arguments = [*common, f"neon={neon}", "--standard", f"polystyrene={sample}"]
+    arguments += ["--laser-nm", "784.7", "--guess-nm", "799,968", "--out", str(out)]
+    assert cli.main(arguments) == 0, capsys.readouterr().err
+    document = json.loads(out.read_text(encoding="utf-8"))
+    coefficients = np.array([float(c) for c in document["coefficients_nm"]])
+    assert abs(document["excitation_pm"] - 785_000) < 20
+    pixels = np.arange(200, 1900, dtype=float)
+    nm = np.polynomial.polynomial.polyval(pixels, coefficients)
+    assert np.abs(nm - wavelengths()[200:1900]).max() < 0.02
+    checks = tmp_path / "home" / "checks"
+    assert {p.suffix for p in checks.iterdir()} == {".json", ".pdf"}
+    flat = _csv(tmp_path / "flat.csv", np.random.default_rng(1).normal(500, 3, PIXELS))
+    refused = [*common, f"neon={flat}", "--standard", f"polystyrene={sample}"]
+    other = tmp_path / "other.json"
+    assert cli.main([*refused, "--out", str(other)]) == 1
+    assert not other.exists()

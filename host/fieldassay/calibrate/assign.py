@@ -21,6 +21,7 @@ from fieldassay.errors import CalibrationError
 
 Floats = NDArray[np.float64]
 Guess = Callable[[Floats], Floats]
+RANGE_NM = (400.0, 1150.0)  # where detectors of Raman instruments see
 STRONGEST = 8  # peaks the search starts from, and the two strongest of each
 PARTS = 4  # part of the detector
 CURVATURE = 0.2  # largest change of dispersion over the detector, relative, either way
@@ -80,7 +81,7 @@ def from_guess(
 
 
 def blind(
-    peaks: Sequence[Peak], lamp: Lamp, pixels: int, range_nm: tuple[float, float] = (400, 1150)
+    peaks: Sequence[Peak], lamp: Lamp, pixels: int, range_nm: tuple[float, float] = RANGE_NM
 ) -> Assignment:
     """Lines without any guess: which part of the lamp's spectrum is on the detector?
 

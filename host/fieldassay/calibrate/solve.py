@@ -84,6 +84,7 @@ def solve(
     standards: Sequence[Measured],
     laser_nm: float,
     guess: assign.Guess | None,
+    range_nm: tuple[float, float] = assign.RANGE_NM,
 ) -> Solved:
     """Calibrate the axis.
 
@@ -93,6 +94,7 @@ def solve(
         standards: At least one; their bands give the laser and hold the axis where no lines are.
         laser_nm: Nominal laser wavelength.
         guess: Wavelength of a position; None: the axis is found from the lamp alone.
+        range_nm: Where it is looked for then.
 
     Raises:
         CalibrationError: With the reason; nothing is calibrated.
@@ -108,7 +110,7 @@ def solve(
     found = _merged(lamps)
     if guess is None:
         points = max(m.at[-1] for m in lamps) - min(m.at[0] for m in lamps)
-        got = assign.blind(found, lines, int(points) + 1)
+        got = assign.blind(found, lines, int(points) + 1, range_nm)
     else:
         got = assign.from_guess(found, lines, guess)
     bands, named = _bands(standards, got.axis, laser_nm)

@@ -11,6 +11,7 @@ import importlib
 
 ACTIONS = {
     "add": "make a unit with a new random key",
+    "calibrate": "wavelength axis and laser from a lamp and shift standards",
     "list": "units, without their keys",
     "provision": "write identity, keys, certificate and network on a unit",
     "rotate": "give a unit a new key and certificate",

@@ -1,0 +1,164 @@
+"""Calibrate the wavelength axis and the laser of a unit from measurements of a lamp and standards.
+
+Measurements are spectrum files, or records of the evidence store (`record:ID`). A fit that is not
+good enough is refused with its reasons, and nothing is written. With --port the file is put on the
+unit itself; it must pass a performance check afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fieldassay import config
+from fieldassay.clock import now_ms
+from fieldassay.errors import CalibrationError
+from fieldassay.private_file import write_private
+
+if TYPE_CHECKING:
+    from fieldassay.calibrate.measured import Session
+
+RECORD = "record:"
+AROUND_NM = 20.0  # how far off the ends of --guess-nm may be
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What was measured, and where the calibration goes."""
+    parser.add_argument("unit", help="name of the unit, for the report")
+    for option, example in (("--lamp", "neon=FILE"), ("--standard", "polystyrene=FILE")):
+        parser.add_argument(
+            option, action="append", required=True, metavar="NAME=FILE",
+            help=f"a measurement, for example {example}; may be given several times",
+        )  # fmt: skip
+    parser.add_argument("--laser-nm", type=float, default=785.0, help="nominal laser (785)")
+    parser.add_argument(
+        "--guess-nm", metavar="FIRST,LAST", help="roughly the wavelengths of first and last pixel"
+    )
+    parser.add_argument("--id", dest="name", help="name of the calibration (default: unit and day)")
+    parser.add_argument("--out", type=Path, help="write calibration.json here")
+    parser.add_argument("--port", help="serial port of the unit: write the file to it")
+    parser.add_argument("--home", type=Path, help="home folder (default: FIELDASSAY_HOME)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit, report, write; 1 if the fit is refused."""
+    from fieldassay.calibrate import document  # late: numpy takes long to import
+    from fieldassay.calibrate.solve import objections, solve
+    from fieldassay.residual_plot import residual_plot
+
+    home = config.home(args.home).create()
+    common = _session(args, home)
+    lamps, standards = common.measured[: len(args.lamp)], common.measured[len(args.lamp) :]
+    positions = lamps[0].at
+    if args.guess_nm:  # too rough to point at lines: it narrows the search
+        ends = sorted(_pair(args.guess_nm))
+        around = (ends[0] - AROUND_NM, ends[1] + AROUND_NM)
+        solved = solve(lamps, standards, args.laser_nm, None, around)
+    else:
+        solved = solve(lamps, standards, args.laser_nm, common.guess)
+    reasons = objections(solved, positions)
+    day = datetime.fromtimestamp(now_ms() / 1000.0, UTC).strftime("%Y-%m-%d")
+    name = args.name or f"{args.unit}-{day}"
+    found = document.report(solved, positions, reasons)
+    home.checks.mkdir(exist_ok=True, mode=0o700)
+    stem = home.checks / f"{args.unit}-calibration-{day}"
+    write_private(stem.with_suffix(".json"), json.dumps(found, indent=1) + "\n")
+    stem.with_suffix(".pdf").write_bytes(residual_plot(solved, positions))
+    print(
+        f"laser {found['excitation_nm']:.4f} +- {found['excitation_error_nm']:.4f} nm; "
+        f"{len(found['lamp'])} lamp lines off by {found['lamp_left_out_cm1']:.2f} cm-1 rms when "
+        f"left out; {len(found['bands'])} bands off by {found['band_residual_rms_cm1']:.2f} cm-1 "
+        f"rms; lines {found['line_width_cm1']:.1f} cm-1 wide"
+    )
+    print(f"report: {stem}.json and .pdf")
+    if reasons:
+        raise CalibrationError(
+            "calibration_refused",
+            f"This calibration is not good enough. {' '.join(reasons)}",
+            "Measure lamp and standard again, in focus and unsaturated; see the residual plot.",
+        )
+    _write(args, common, document.calibration_json(solved, name, day, positions))
+    return 0
+
+
+def _session(args: argparse.Namespace, home: config.Home) -> Session:
+    from fieldassay import formats
+    from fieldassay.calibrate.measured import Given, of_frames, session
+    from fieldassay.commands.record import frame_of
+    from fieldassay.store import Store
+
+    named = [_named(text) for text in (*args.lamp, *args.standard)]
+    records = [source.startswith(RECORD) for _, source in named]
+    if any(records) and not all(records):
+        raise CalibrationError(
+            "calibration_axes_differ",
+            "Records of a unit and files were mixed.",
+            "Give records only, or files only.",
+        )
+    if all(records):
+        with Store.open_read_only(home.evidence) as store:
+            frames = [
+                (name, frame_of(store.record(source.removeprefix(RECORD))))
+                for name, source in named
+            ]
+        return of_frames(frames)
+    given = []
+    for name, source in named:
+        try:
+            data = Path(source).read_bytes()
+        except OSError as error:
+            raise CalibrationError(
+                "calibration_file_unreadable",
+                f"{source} cannot be read: {error.strerror}.",
+                "Check the name of the file.",
+            ) from error
+        given.append(Given(name, formats.read(data, source), source))
+    return session(given, args.laser_nm)
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, source = text.partition("=")
+    if not (name and equals and source):
+        raise _bad(f"{text!r} is not NAME=FILE.")
+    return name, source
+
+
+def _pair(text: str) -> tuple[float, float]:
+    try:
+        first, last = (float(part) for part in text.split(","))
+    except ValueError:
+        raise _bad(f"--guess-nm {text!r} is not FIRST,LAST.") from None
+    return first, last
+
+
+def _bad(what: str) -> CalibrationError:
+    return CalibrationError(
+        "calibration_wrong_use",
+        what,
+        "For example: --lamp neon=neon.csv --standard polystyrene=ps.csv --guess-nm 800,960.",
+    )
+
+
+def _write(args: argparse.Namespace, common: Session, data: bytes) -> None:
+    if not (args.out or args.port):
+        return
+    if not common.pixels:
+        raise CalibrationError(
+            "calibration_without_pixels",
+            "These files have no pixel axis, so the result cannot be put into a unit.",
+            "Measure with the unit itself, or export in pixels.",
+        )
+    if args.out:
+        write_private(args.out, data.decode())
+        print(f"written to {args.out}")
+    if args.port:
+        from fieldassay.bench.repl import Repl
+
+        with Repl(args.port) as repl:
+            repl.enter()
+            repl.put("/calibration.json", data)
+            repl.soft_reset()
+        print(f"written to the unit at {args.port}; now check it: fieldassay unit verify")
