@@ -49,9 +49,9 @@ def _error(error):
 def info():
     board = _tried(open_board)
     root = getattr(board, "flash_root", "")
-    answer = {"board": getattr(board, "name", None), "free_heap_bytes": 0, "errors": {}}
+    answer: dict = {"board": getattr(board, "name", None), "free_heap_bytes": 0, "errors": {}}
     answer.update({"machine": sys.implementation._machine, "error": None})
-    answer["interpreter"] = ".".join([str(n) for n in sys.implementation[1][:3]])
+    answer["interpreter"] = ".".join([str(n) for n in sys.implementation.version[:3]])
     if isinstance(board, Exception):
         answer["errors"]["board"] = _error(board)
         board = None
@@ -181,7 +181,7 @@ def _say_arrays(answer, arrays):
     for name in sorted(arrays):
         view = memoryview(bytes(arrays[name]))
         for at in range(0, len(view), LINE_BYTES):
-            print(binascii.b2a_base64(view[at : at + LINE_BYTES]).decode(), end="")
+            print(binascii.b2a_base64(bytes(view[at : at + LINE_BYTES])).decode(), end="")
 
 
 class _Session:
@@ -201,10 +201,10 @@ class _Session:
         limits["total_ms"] = exposure_us * frames // 1000 + 1
         max_on_ms = settings["laser"]["max_on_ms"]
         self.exposure_us, self.frames = exposure_us, frames
-        self.buffers = Frames(board.pixels)
+        buffers = Frames(board.pixels)
         self.machine = interlock.Interlock(max_on_ms, settings["laser"]["warning_ms"])
         self.laser = Laser(board, self.machine, max_on_ms, time.ticks_ms)
-        self.acquirer = Acquirer(board, self.laser, settings, self.buffers, time.ticks_ms)
+        self.acquirer = Acquirer(board, self.laser, settings, buffers, time.ticks_ms)
 
     async def run(self, light):
         return await (self._lit() if light else self._dark())
@@ -214,10 +214,10 @@ class _Session:
 
         board, most = self.board, 0
         for taken in range(self.frames):
-            await board.detector.expose(self.exposure_us, self.buffers.frame)
+            await board.detector.expose(self.exposure_us, self.acquirer.frame)
             full = coadd.add(
-                self.buffers.raw,
-                self.buffers.frame,
+                self.acquirer.raw,
+                self.acquirer.frame,
                 board.pixels,
                 board.full_scale_counts,
                 taken == 0,
@@ -225,7 +225,7 @@ class _Session:
             most = max(most, full)
         answer = self._answer(self.exposure_us, self.frames, most)
         answer["detector_mdegc"] = board.detector.temperature_mdegc()
-        return answer, {"raw": self.buffers.raw}
+        return answer, {"raw": self.acquirer.raw}
 
     async def _lit(self):
         import selftest
@@ -248,7 +248,7 @@ class _Session:
         answer["dark_frames"] = shot.dark_frames
         answer["laser_uw"] = shot.laser_uw
         answer["detector_mdegc"] = shot.detector_mdegc
-        return answer, {"raw": self.buffers.raw, "dark": self.buffers.dark}
+        return answer, {"raw": self.acquirer.raw, "dark": self.acquirer.dark}
 
     # The only way to light: a press edge of the unit's own trigger, here as in the app.
     async def _pressed(self):
