@@ -205,4 +205,4 @@ def test_wiping_leaves_no_secret_and_no_measurement_by_accident(unit):
 def test_a_board_without_firmware_is_told(repl):
     with pytest.raises(BenchError) as caught:
         Service(repl)
-    assert caught.value.code == "firmware_missing"
+    assert caught.value.code == "board_without_firmware"

@@ -25,7 +25,7 @@ class Service:
         repl: Its prompt; this interrupts the firmware and clears the interpreter's memory.
 
     Raises:
-        BenchError: `firmware_missing` where the flash holds no firmware.
+        BenchError: `board_without_firmware` where the flash holds no firmware.
     """
 
     def __init__(self, repl: Repl) -> None:
@@ -34,7 +34,7 @@ class Service:
         slot = running_slot(repl)
         if slot is None:
             raise BenchError(
-                "firmware_missing",
+                "board_without_firmware",
                 f"The board at {repl.port} has no firmware of a unit.",
                 "Type `fieldassay unit flash` to put it there.",
             )
