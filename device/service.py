@@ -189,7 +189,7 @@ class _Session:
         import interlock
         from acquire import Acquirer
         from frames import Frames
-        from laser import Laser
+        from laser import LOW_UW, Laser
         from settings import load
 
         self.board = board = open_board()
@@ -200,6 +200,8 @@ class _Session:
         limits["frames_max"] = limits["dark_frames_max"] = frames
         limits["total_ms"] = exposure_us * frames // 1000 + 1
         max_on_ms = settings["laser"]["max_on_ms"]
+        # Nobody answers here whether the sample is dark, so it gets no more than a dark one may.
+        settings["laser"]["power_uw"] = min(settings["laser"]["power_uw"], LOW_UW)
         self.exposure_us, self.frames = exposure_us, frames
         buffers = Frames(board.pixels)
         self.machine = interlock.Interlock(max_on_ms, settings["laser"]["warning_ms"])
@@ -241,6 +243,10 @@ class _Session:
             problem = self.acquirer.problem()
             if problem:
                 task.cancel()
+                try:
+                    await task
+                except (Exception, asyncio.CancelledError):
+                    pass  # `problem` is why
                 raise problem
             await asyncio.sleep_ms(POLL_MS)
         shot = await task
@@ -265,6 +271,7 @@ class _Session:
             if pressed & TRIGGER:
                 if self.laser.press() != ARMED:
                     raise self.laser.why_stopped()
+                self.laser.answered("unknown", self.settings["laser"]["power_uw"])
                 return
             self.board.feed_watchdog()
             await asyncio.sleep_ms(POLL_MS)

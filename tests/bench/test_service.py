@@ -36,7 +36,6 @@ UNIT = UnitConfig(
     broker_host="127.0.0.1",
     broker_port=9,
     instrument=INSTRUMENT,
-    settings={"laser": {"warning_ms": 200}},
 )
 
 
