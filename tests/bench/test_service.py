@@ -5,6 +5,7 @@ The firmware runs from the slot on its flash; the audit judges every edge of the
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
@@ -32,7 +33,7 @@ firmware.main(service.open_board())
 INSTRUMENT = Instrument(seed=5)
 UNIT = UnitConfig(
     name="bench-1",
-    key_hex="42" * 32,
+    key_hex=hashlib.sha256(b"bench-1").hexdigest(),
     broker_host="127.0.0.1",
     broker_port=9,
     instrument=INSTRUMENT,

@@ -12,10 +12,12 @@ import importlib
 ACTIONS = {
     "add": "make a unit with a new random key",
     "calibrate": "wavelength axis and laser from a lamp and shift standards",
+    "doctor": "find out what is wrong with units on serial ports, and what to do",
     "list": "units, without their keys",
     "provision": "write identity, keys, certificate and network on a unit",
     "rotate": "give a unit a new key and certificate",
     "retire": "take a unit out of service: revoke and wipe",
+    "logs": "read the technician's log of units on serial ports",
     "remove": "trust a unit no longer; its records stay",
     "verify": "performance check with polystyrene: pass or fail, and a certificate",
 }
