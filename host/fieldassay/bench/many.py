@@ -1,4 +1,4 @@
-"""The same action on many boards at once: a thread each; one that fails does not stop the others."""
+"""The same action on many boards at once, a thread each; a failure stops no other board."""
 
 from __future__ import annotations
 
