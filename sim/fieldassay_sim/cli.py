@@ -74,6 +74,13 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("--sources", type=Path, help="folder of reference CSV files")
     demo.add_argument("--seed", type=int, help="replaces the scenario's seed")
 
+    board = commands.add_parser(
+        "board", help="a board without hardware on a serial port, to try every tool on"
+    )
+    board.add_argument("flash", type=Path, help="file of its flash; made if missing")
+    board.add_argument("--heap", default="192K", help="size of MicroPython's heap (192K)")
+    board.add_argument("--link", type=Path, help="symbolic link to keep on the port")
+
     listing = commands.add_parser("list", help="scenarios and their samples")
     listing.add_argument("scenario", nargs="?", help="show the samples and steps of this one")
     listing.add_argument(
@@ -114,6 +121,10 @@ def main(argv: list[str] | None = None) -> int:
         match args.command:
             case "list":
                 return commands.list_scenarios(args)
+            case "board":
+                from fieldassay_sim.virtual_board import serve
+
+                return serve(args.flash, args.heap, args.link)
             case "trigger":
                 return commands.trigger(args)
             case "demo":

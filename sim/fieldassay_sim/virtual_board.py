@@ -369,3 +369,14 @@ def _catches_interrupt(pid: int) -> bool:
             return bool(caught & (1 << (signal.SIGINT - 1)))
         time.sleep(0.0005)
     return False
+
+
+def serve(flash: Path, heap: str, link: Path | None) -> int:
+    """Run a board until SIGINT or SIGTERM; prints its port."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with VirtualBoard(flash, heap=heap, link=link) as board:
+        print(board.port, flush=True)
+        stop.wait()
+    return 0
