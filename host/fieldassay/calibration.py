@@ -1,7 +1,7 @@
 """From pixels and counts to wavenumbers and signal with its noise.
 
-Owns pixel -> nm -> cm-1, dark subtraction and noise propagation. Intensities are corrected here or
-not at all: the library is never bent towards an instrument (see
+Owns pixel -> nm -> cm-1; what a pixel saw is `pixels`. Intensities are corrected there or not at
+all: the library is never bent towards an instrument (see
 docs/explanation/how-a-verdict-is-decided.md). Resampling is `preprocess`.
 """
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fieldassay.errors import FormatError, FrameError
 from fieldassay.frame import Frame
+from fieldassay.pixels import signal_of
 from fieldassay.spectrum import Axis, Spectrum, Step
 
 Floats = NDArray[np.float64]
@@ -72,15 +73,12 @@ def to_wavenumber(spectrum: Spectrum, excitation_nm: float | None) -> Spectrum:
 def spectrum_of(frame: Frame) -> Spectrum:
     """Dark-subtracted signal per frame, in counts, on a cm-1 axis, with its noise.
 
-    The signal is raw / frames - dark / dark_frames. Its variance in electrons is the shot noise of
-    the mean signal over `frames` plus the read noise of both means. Shot noise of the dark current
-    is not included: raw counts hold an unknown electronic offset, so the two cannot be told apart;
-    `preprocess.noise` never trusts less noise than it sees in the spectrum.
+    What each pixel saw, with the corrections of the unit's calibration, is `pixels`.
 
     Raises:
-        FrameError: `calibration_not_usable`: wavelengths do not increase with the pixel number.
+        FrameError: `calibration_not_usable`: wavelengths do not increase with the pixel number, or
+            the calibration cannot correct these counts.
     """
-    exposure = frame.exposure
     wavelength_nm = wavelengths_nm(frame.calibration.coefficients_nm, frame.raw.size)
     if (
         not np.all(np.isfinite(wavelength_nm))
@@ -92,21 +90,14 @@ def spectrum_of(frame: Frame) -> Spectrum:
             f"Calibration {frame.calibration.id!r} gives wavelengths that do not increase.",
             "Calibrate the unit again; the measurement is kept as evidence.",
         )
-    signal = frame.raw / exposure.frames - frame.dark / exposure.dark_frames
-    electrons_per_count = exposure.gain_me_per_count / 1000.0
-    read_e = exposure.read_noise_me / 1000.0
-    shot = np.maximum(signal, 0.0) * electrons_per_count / exposure.frames
-    variance_e = shot + read_e**2 * (1.0 / exposure.frames + 1.0 / exposure.dark_frames)
-    step = Step(
-        "dark_subtracted/1", {"frames": exposure.frames, "dark_frames": exposure.dark_frames}
-    )
+    signal = signal_of(frame)
     excitation_nm = frame.excitation_pm / 1000.0
     spectrum = Spectrum(
         axis=Axis(wavelength_nm, "nm"),
-        intensity=signal,
+        intensity=signal.counts,
         unit="counts",
-        noise=np.sqrt(variance_e) / electrons_per_count,
-        steps=(step,),
+        noise=signal.noise,
+        steps=signal.steps,
         meta={
             "title": frame.record_id,
             "instrument": frame.unit,

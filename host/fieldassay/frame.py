@@ -8,7 +8,7 @@ not own the wire format (`fieldassay_wire`), keys or MACs (`ingest`), nor what t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -46,12 +46,39 @@ class Exposure:
 
 
 @dataclass(frozen=True, slots=True)
-class WavelengthCalibration:
-    """Pixel to wavelength: nm = sum of coefficients_nm[i] * pixel**i."""
+class Calibration:
+    """The unit's calibration as it travelled with the measurement.
+
+    Attributes:
+        id, date: Which one.
+        coefficients_nm: Pixel to wavelength: nm = sum of coefficients_nm[i] * pixel**i.
+        linearity: Factor on the counts above the offset, ascending powers of these; () for none.
+        hot_pixels: Pixels that are not to be believed.
+        offset_counts: What a pixel reads without light, None if not known.
+        doubling_degc: The dark current doubles every so many degrees, None if not known.
+    """
 
     id: str
     date: str
     coefficients_nm: tuple[float, ...]
+    linearity: tuple[float, ...] = ()
+    hot_pixels: tuple[int, ...] = ()
+    offset_counts: float | None = None
+    doubling_degc: float | None = None
+
+    @classmethod
+    def from_message(cls, carried: Mapping[str, Any]) -> Calibration:
+        """Type the field `calibration` of a measurement."""
+        dark = carried.get("dark") or {}
+        return cls(
+            id=carried["id"],
+            date=carried["date"],
+            coefficients_nm=_decimals(carried["coefficients_nm"]),
+            linearity=_decimals(carried.get("linearity", ())),
+            hot_pixels=tuple(carried.get("hot_pixels", ())),
+            offset_counts=float(dark["offset_counts"]) if dark else None,
+            doubling_degc=float(dark["doubling_degc"]) if dark else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +94,12 @@ class Frame:
         dark: Sum over dark frames, shape (pixels,).
         flags: What the unit noticed.
         excitation_pm: Laser wavelength in picometres.
-        calibration: Pixel to wavelength.
+        calibration: Of this unit, as it travelled with the measurement.
         answers: What the officer told: "packaging", "sample"; "" = not asked.
         sha256: Of the exact sealed bytes, 32 bytes.
         message: The whole message, unknown fields included.
+        detector_mdegc: Detector after the light frames, thousandths of a degree Celsius.
+        dark_mdegc: The same after the dark frames; None from units that do not say.
     """
 
     unit: str
@@ -83,10 +112,12 @@ class Frame:
     dark: Counts
     flags: tuple[str, ...]
     excitation_pm: int
-    calibration: WavelengthCalibration
+    calibration: Calibration
     answers: Mapping[str, str]
     sha256: bytes
     message: Mapping[str, Any]
+    detector_mdegc: int | None = None
+    dark_mdegc: int | None = None
 
     @property
     def record_id(self) -> str:
@@ -108,7 +139,6 @@ class Frame:
             exposure = Exposure(
                 **{name: int(message[name]) for name in Exposure.__dataclass_fields__}
             )
-            calibration = message["calibration"]
             frame = cls(
                 unit=message["unit"],
                 boot=message["boot"],
@@ -120,11 +150,9 @@ class Frame:
                 dark=_counts(message["dark"]),
                 flags=tuple(message["flags"]),
                 excitation_pm=message["excitation_pm"],
-                calibration=WavelengthCalibration(
-                    id=calibration["id"],
-                    date=calibration["date"],
-                    coefficients_nm=tuple(float(text) for text in calibration["coefficients_nm"]),
-                ),
+                calibration=Calibration.from_message(message["calibration"]),
+                detector_mdegc=message.get("detector_mdegc"),
+                dark_mdegc=message.get("dark_mdegc"),
                 answers=MappingProxyType(dict(message["answers"])),
                 sha256=hashlib.sha256(sealed).digest(),
                 message=MappingProxyType(message),
@@ -140,6 +168,10 @@ class Frame:
         if not frame.calibration.coefficients_nm or frame.excitation_pm < 1:
             raise _inconsistent("no wavelength calibration or no excitation wavelength")
         return frame
+
+
+def _decimals(texts: Sequence[str]) -> tuple[float, ...]:
+    return tuple(float(text) for text in texts)
 
 
 def _counts(value: Any) -> Counts:

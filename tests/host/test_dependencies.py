@@ -16,7 +16,7 @@ CORE = [
     "substance_names", "library_gates", "library_import", "library_join",
     "library_check", "library_faults", "library_pairs", "library_add", "library_append",
     "library_transfer", "library_transfer_check", "library_adapt", "bundle",
-    "plausible", "prepared", "spots", "replay", "families",
+    "plausible", "pixels", "prepared", "spots", "replay", "families",
     "calibrate", "fitness",
 ]  # fmt: skip
 IMPURE = {

@@ -18,7 +18,7 @@ from fieldassay.calibrate import check
 from fieldassay.calibrate.standards import standard
 from fieldassay.duty import Duty
 from fieldassay.errors import SetupError
-from fieldassay.frame import Exposure, Frame, WavelengthCalibration
+from fieldassay.frame import Calibration, Exposure, Frame
 from fieldassay.store import Store
 from fieldassay.verdict import Candidate, Identification, Quality, Reason, Substance, Verdict
 
@@ -55,7 +55,7 @@ def polystyrene(
         dark=rng.poisson(np.full(PIXELS, dark * frames)).astype(np.uint32),
         flags=(),
         excitation_pm=785_000,
-        calibration=WavelengthCalibration(calibration, "2026-01-01", COEFFICIENTS_NM),
+        calibration=Calibration(calibration, "2026-01-01", COEFFICIENTS_NM),
         answers=MappingProxyType({}),
         sha256=b"\0" * 32,
         message=MappingProxyType({"laser_uw": 100_000, "firmware": {"sha256": b"\1" * 32}}),
