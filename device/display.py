@@ -7,6 +7,7 @@ capacity, screen, and what the screen needs (named above each function).
 
 ROWS = 8
 COLUMNS = 26
+_SPACES = b" \t\n\r\x0b\x0c"
 
 VERDICT_WORDS = {
     "match": ("MATCH", "bad"),
@@ -42,13 +43,15 @@ def _wrapped(text, width=COLUMNS):
         yield line
 
 
-# As text.split(), without the list: a heap in pieces may not have its 2 kB.
+# As text.split(), without the list: a heap in pieces may not have its 2 kB. And by bytes: a single
+# character taken from a text is kept for ever, in a table that grows by more than a kilobyte.
 def _words(text):
+    data = text.encode()
     start = 0
-    for at in range(len(text) + 1):
-        if at == len(text) or text[at].isspace():
+    for at in range(len(data) + 1):
+        if at == len(data) or data[at] in _SPACES:
             if at > start:
-                yield text[start:at]
+                yield str(data[start:at], "utf-8")
             start = at + 1
 
 
