@@ -1,17 +1,24 @@
 """The certificate of a performance check as a PDF: what was measured, against what, until when.
 
-Owns the paper only; the figures are `calibrate.check`. fpdf2 and matplotlib are imported when a
+Owns the paper and where it is kept; the figures are `calibrate.check`. fpdf2 and matplotlib are imported when a
 certificate is asked for.
 """
 
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from fieldassay import __version__
 from fieldassay.calibrate.check import limits
+from fieldassay.private_file import write_private
+
+if TYPE_CHECKING:
+    from fieldassay.frame import Frame
 
 TITLE = "Performance check of a Raman unit"
 STATEMENT = (
@@ -81,6 +88,30 @@ def certificate(
     pdf.cell(90, 5, "Checked by (name, signature)")
     pdf.cell(0, 5, "Date")
     return bytes(pdf.output())
+
+
+def kept_at(folder: Path, result: Mapping[str, Any]) -> Path:
+    """Where the certificate of a kept check is."""
+    return folder / f"{result['unit']}-check-{result['number']}.pdf"
+
+
+def keep(folder: Path, result: Mapping[str, Any], frame: Frame) -> Path:
+    """Write certificate and result of a check into the folder; the path of the certificate.
+
+    Args:
+        folder: Of the home, made if it is not there.
+        result: As `certificate` takes it.
+        frame: The measurement that was judged.
+    """
+    from fieldassay.calibration import spectrum_of
+
+    spectrum = spectrum_of(frame)
+    curve = (spectrum.axis.values.tolist(), spectrum.intensity.tolist())
+    folder.mkdir(exist_ok=True, mode=0o700)
+    paper = kept_at(folder, result)
+    write_private(paper.with_suffix(".json"), json.dumps(result, indent=1) + "\n")
+    paper.write_bytes(certificate(result, curve, __version__))
+    return paper
 
 
 def _table(pdf: Any, items: Sequence[Mapping[str, Any]]) -> None:

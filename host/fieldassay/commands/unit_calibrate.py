@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from fieldassay.calibrate.measured import Session
 
 RECORD = "record:"
-AROUND_NM = 20.0  # how far off the ends of --guess-nm may be
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,42 +44,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fit, report, write; 1 if the fit is refused."""
-    from fieldassay.calibrate import document  # late: numpy takes long to import
-    from fieldassay.calibrate.solve import objections, solve
+    from fieldassay.calibrate.attempt import attempt  # late: numpy takes long to import
     from fieldassay.residual_plot import residual_plot
 
     home = config.home(args.home).create()
     common = _session(args, home)
-    lamps, standards = common.measured[: len(args.lamp)], common.measured[len(args.lamp) :]
-    positions = lamps[0].at
-    if args.guess_nm:  # too rough to point at lines: it narrows the search
-        ends = sorted(_pair(args.guess_nm))
-        around = (ends[0] - AROUND_NM, ends[1] + AROUND_NM)
-        solved = solve(lamps, standards, args.laser_nm, None, around)
-    else:
-        solved = solve(lamps, standards, args.laser_nm, common.guess)
-    reasons = objections(solved, positions)
+    ends_nm = _pair(args.guess_nm) if args.guess_nm else None
+    tried = attempt(common, len(args.lamp), args.laser_nm, ends_nm)
     day = datetime.fromtimestamp(now_ms() / 1000.0, UTC).strftime("%Y-%m-%d")
-    name = args.name or f"{args.unit}-{day}"
-    found = document.report(solved, positions, reasons)
     home.checks.mkdir(exist_ok=True, mode=0o700)
     stem = home.checks / f"{args.unit}-calibration-{day}"
-    write_private(stem.with_suffix(".json"), json.dumps(found, indent=1) + "\n")
-    stem.with_suffix(".pdf").write_bytes(residual_plot(solved, positions))
-    print(
-        f"laser {found['excitation_nm']:.4f} +- {found['excitation_error_nm']:.4f} nm; "
-        f"{len(found['lamp'])} lamp lines off by {found['lamp_left_out_cm1']:.2f} cm-1 rms when "
-        f"left out; {len(found['bands'])} bands off by {found['band_residual_rms_cm1']:.2f} cm-1 "
-        f"rms; lines {found['line_width_cm1']:.1f} cm-1 wide"
-    )
+    write_private(stem.with_suffix(".json"), json.dumps(tried.report, indent=1) + "\n")
+    stem.with_suffix(".pdf").write_bytes(residual_plot(tried.solved, tried.positions))
+    print(tried.summary())
     print(f"report: {stem}.json and .pdf")
-    if reasons:
-        raise CalibrationError(
-            "calibration_refused",
-            f"This calibration is not good enough. {' '.join(reasons)}",
-            "Measure lamp and standard again, in focus and unsaturated; see the residual plot.",
-        )
-    _write(args, common, document.calibration_json(solved, name, day, positions))
+    tried.accepted()
+    if args.out or args.port:
+        _write(args, tried.document(args.name or f"{args.unit}-{day}", day))
     return 0
 
 
@@ -142,23 +122,12 @@ def _bad(what: str) -> CalibrationError:
     )
 
 
-def _write(args: argparse.Namespace, common: Session, data: bytes) -> None:
-    if not (args.out or args.port):
-        return
-    if not common.pixels:
-        raise CalibrationError(
-            "calibration_without_pixels",
-            "These files have no pixel axis, so the result cannot be put into a unit.",
-            "Measure with the unit itself, or export in pixels.",
-        )
+def _write(args: argparse.Namespace, data: bytes) -> None:
     if args.out:
         write_private(args.out, data.decode())
         print(f"written to {args.out}")
     if args.port:
-        from fieldassay.bench.repl import Repl
+        from fieldassay.bench.visits import put_calibration
 
-        with Repl(args.port) as repl:
-            repl.enter()
-            repl.put("/calibration.json", data)
-            repl.soft_reset()
+        put_calibration(args.port, data)
         print(f"written to the unit at {args.port}; now check it: fieldassay unit verify")

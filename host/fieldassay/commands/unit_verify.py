@@ -13,10 +13,9 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fieldassay import __version__, config
+from fieldassay import config
 from fieldassay.clock import now_ms
 from fieldassay.errors import CalibrationError, RecordError
-from fieldassay.private_file import write_private
 from fieldassay.store import Store
 
 if TYPE_CHECKING:
@@ -49,7 +48,9 @@ def run(args: argparse.Namespace) -> int:
         if error.code != "store_in_use":
             raise
         result = _ask(args.page, record_id)
-    paper = _keep(home, result, frame)
+    from fieldassay.certificate import keep  # late: it takes long to import
+
+    paper = keep(home.checks, result, frame)
     if args.json:
         print(json.dumps({**result, "certificate": str(paper)}))
     else:
@@ -110,20 +111,6 @@ def _unreachable(page: str, why: str) -> CalibrationError:
         f"A host is running, but its page {page} did not keep the check: {why}.",
         "Give the address that the host printed with --page, or stop the host and check again.",
     )
-
-
-def _keep(home: config.Home, result: dict[str, Any], frame: Frame) -> Path:
-    from fieldassay.calibration import spectrum_of
-    from fieldassay.certificate import certificate
-
-    spectrum = spectrum_of(frame)
-    home.checks.mkdir(exist_ok=True, mode=0o700)
-    name = f"{result['unit']}-check-{result['number']}"
-    curve = (spectrum.axis.values.tolist(), spectrum.intensity.tolist())
-    paper = home.checks / f"{name}.pdf"
-    write_private(home.checks / f"{name}.json", json.dumps(result, indent=1) + "\n")
-    paper.write_bytes(certificate(result, curve, __version__))
-    return paper
 
 
 def _print(result: dict[str, Any], paper: Path) -> None:
