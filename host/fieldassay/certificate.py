@@ -1,7 +1,7 @@
 """The certificate of a performance check as a PDF: what was measured, against what, until when.
 
-Owns the paper and where it is kept; the figures are `calibrate.check`. fpdf2 and matplotlib are imported when a
-certificate is asked for.
+Owns the paper and where it is kept; the figures are `calibrate.check`. fpdf2 and
+matplotlib are imported when a certificate is asked for.
 """
 
 from __future__ import annotations

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import uvicorn
 
 from fieldassay import config, identify
+from fieldassay.bench.jobs import Jobs
 from fieldassay.clock import now_ms
 from fieldassay.duty import Duty
 from fieldassay.hazards.cards import load_cards
@@ -25,6 +26,7 @@ from fieldassay.process import PAGE_HOST
 from fieldassay.store import Store
 from fieldassay.units import UnitRegistry, UnitStates
 from fieldassay.web.app import create_app
+from fieldassay.web.bench_desk import Bench
 
 GRACE_S = 2
 
@@ -32,11 +34,19 @@ GRACE_S = 2
 class Host:
     """A running host without its page; use `running`."""
 
-    def __init__(self, home: config.Home, address: BrokerAddress, library: Library) -> None:
+    def __init__(
+        self,
+        home: config.Home,
+        address: BrokerAddress,
+        library: Library,
+        bench_ports: Sequence[str] = (),
+    ) -> None:
         self.library = library
         self.cards = load_cards()
         self.feed = Feed()
         self.units = UnitStates(UnitRegistry(home.units))
+        self.jobs = Jobs(self._job_changed, now_ms)
+        self.bench = Bench(home, self.jobs, tuple(bench_ports), now_ms)
         self.store = Store.open(home.evidence)
         try:
             self.duty = Duty(self.store, home.fitness, now_ms)
@@ -57,8 +67,12 @@ class Host:
     def _link_changed(self, state: str) -> None:
         self.feed.publish({"type": "link", "state": state})
 
+    def _job_changed(self, number: int) -> None:
+        self.feed.publish({"type": "bench", "number": number})
+
     def start(self) -> None:
         """Take up work: first the writer, then what feeds it."""
+        self.jobs.start()
         self.ingest.start(self.link)
         self.link.start()
         self.status.start()
@@ -66,6 +80,7 @@ class Host:
     def stop(self) -> None:
         """Finish the message in hand, say goodbye to the broker, close the store."""
         self.feed.close()
+        self.jobs.stop()
         self.ingest.stop()
         self.link.stop()
         self.status.stop()
@@ -84,6 +99,7 @@ class Page(uvicorn.Server):
             host.units,
             host.ingest.send_command,
             duty=host.duty,
+            bench=host.bench,
         )
         super().__init__(
             uvicorn.Config(

@@ -26,6 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--client-id", default="fieldassay-host", help="name of the session at the broker"
     )
     parser.add_argument("--port", type=int, help="port of the page (8620 or the next free one)")
+    parser.add_argument(
+        "--bench-port", action="append", default=[], metavar="PATH",
+        help="serial port that the bench page offers besides those found; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--library", type=Path, help="reference library (default: the built one)")
     parser.add_argument("--home", type=Path, help="home folder (default: FIELDASSAY_HOME)")
 
@@ -42,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     with process.stopping_on_signals() as stop:
         bound = process.bind_page(args.port)
         try:
-            host = service.Host(home, address, library)
+            host = service.Host(home, address, library, args.bench_port)
         except BaseException:
             bound.close()
             raise

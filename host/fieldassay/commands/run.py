@@ -36,6 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenario", default="default", help="scenario of the simulated unit")
     parser.add_argument("--port", type=int, help="port of the page (8620 or the next free one)")
     parser.add_argument(
+        "--bench-port", action="append", default=[], metavar="PATH",
+        help="serial port that the bench page offers besides those found; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
         "--broker-port", type=int, help="port of the broker (1883 or a free one if taken)"
     )
     parser.add_argument("--home", type=Path, help="home folder (default: FIELDASSAY_HOME)")
@@ -61,7 +65,9 @@ def run(args: argparse.Namespace) -> int:
         from fieldassay import service
         from fieldassay.link import BrokerAddress
 
-        host = service.Host(home, BrokerAddress(broker.HOST, serving.port), library)
+        host = service.Host(
+            home, BrokerAddress(broker.HOST, serving.port), library, args.bench_port
+        )
         stack.callback(host.stop)
         page = service.Page(host, bound)
         host.start()

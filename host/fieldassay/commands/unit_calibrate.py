@@ -26,7 +26,7 @@ RECORD = "record:"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What was measured, and where the calibration goes."""
-    parser.add_argument("unit", help="name of the unit, for the report")
+    parser.add_argument("unit", help="name of the unit")
     for option, example in (("--lamp", "neon=FILE"), ("--standard", "polystyrene=FILE")):
         parser.add_argument(
             option, action="append", required=True, metavar="NAME=FILE",
@@ -127,7 +127,9 @@ def _write(args: argparse.Namespace, data: bytes) -> None:
         write_private(args.out, data.decode())
         print(f"written to {args.out}")
     if args.port:
-        from fieldassay.bench.visits import put_calibration
+        from fieldassay.bench import visits
+        from fieldassay.bench.repl import Repl
 
-        put_calibration(args.port, data)
+        with Repl(args.port) as repl:
+            visits.put_calibration(repl, data, args.unit)
         print(f"written to the unit at {args.port}; now check it: fieldassay unit verify")

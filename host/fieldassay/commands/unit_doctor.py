@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
-from fieldassay.bench import many
-from fieldassay.bench.doctor import Finding, examine
-from fieldassay.bench.repl import Repl
+from fieldassay.bench import many, visits
+from fieldassay.bench.doctor import Finding
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,14 +28,8 @@ def add_ports(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Examine them all; 1 if anything is wrong."""
-
-    def action(repl: Repl) -> tuple[dict[str, Any], list[Finding]]:
-        found = examine(repl)
-        repl.hard_reset()
-        return found
-
     wrong = False
-    for outcome in many.on_each(many.chosen(args.port, every=args.all), action):
+    for outcome in many.on_each(many.chosen(args.port, every=args.all), visits.examine):
         info, findings = outcome.value or ({}, [])
         if outcome.error is not None:
             error = outcome.error

@@ -10,9 +10,8 @@ import json
 import sys
 from typing import Any
 
-from fieldassay.bench import many
+from fieldassay.bench import many, visits
 from fieldassay.bench.repl import Repl
-from fieldassay.bench.service import Service
 from fieldassay.commands.unit_doctor import add_ports
 
 
@@ -26,9 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Print one JSON object an entry, with the port; 1 if a unit could not be read."""
 
     def action(repl: Repl) -> list[dict[str, Any]]:
-        entries = Service(repl).log(args.count)
-        repl.hard_reset()
-        return entries
+        return visits.log(repl, args.count)
 
     failed = False
     for outcome in many.on_each(many.chosen(args.port, every=args.all), action):

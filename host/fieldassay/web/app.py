@@ -19,8 +19,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from fieldassay import __version__
-from fieldassay.errors import FieldassayError, RecordError, UnitError
-from fieldassay.web import api, pages
+from fieldassay.errors import BenchError, CalibrationError, FieldassayError, RecordError, UnitError
+from fieldassay.web import api, bench_api, pages
+from fieldassay.web.bench_desk import Bench, BenchDesk
 from fieldassay.web.desk import Desk, SendCommand
 from fieldassay.web.shield import LOOPBACK, TOO_LARGE, Shield, WebError
 
@@ -57,6 +58,7 @@ def create_app(
     *,
     hosts: Iterable[str] = LOOPBACK,
     duty: Duty | None = None,
+    bench: Bench | None = None,
 ) -> FastAPI:
     """The application, ready for uvicorn.
 
@@ -69,6 +71,7 @@ def create_app(
         send_command: Called with unit, command and arguments; raises UnitError when it cannot send.
         hosts: Names (without port) under which the page may be asked for; others are refused.
         duty: Which units are fit; None: nothing is said of it.
+        bench: What the bench page works with; None: there is no bench.
     """
     app = FastAPI(
         title="fieldassay",
@@ -82,6 +85,7 @@ def create_app(
     renderer = pages.Pages()
     app.include_router(api.router(desk))
     app.include_router(pages.router(desk, renderer))
+    app.include_router(bench_api.router(BenchDesk(desk, bench), renderer))
     app.mount("/static", _Static(directory=STATIC), name="static")
     _handle_errors(app, renderer)
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=5)
@@ -92,7 +96,7 @@ def create_app(
 def _status(error: FieldassayError) -> int:
     if isinstance(error, WebError):
         return error.status
-    if isinstance(error, UnitError):
+    if isinstance(error, UnitError | BenchError | CalibrationError):
         return 409
     return 503 if isinstance(error, RecordError) else 500
 

@@ -14,7 +14,7 @@ from typing import Any
 
 RETRY_MS = 1500
 HEARTBEAT_S = 15.0  # below the idle limits of common proxies
-TYPES = frozenset({"measurement", "verdict", "unit", "quarantine", "store", "lost"})
+TYPES = frozenset({"measurement", "verdict", "unit", "quarantine", "store", "lost", "bench"})
 
 
 def encode(name: str, data: Mapping[str, Any]) -> str:

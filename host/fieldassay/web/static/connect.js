@@ -1,7 +1,7 @@
 // Follows /api/live for ever. Every connection begins with "hello": whoever listens fetches anew, so nothing is missed.
 import { t } from "./strings.js";
 
-const TYPES = ["measurement", "verdict", "unit", "quarantine", "store", "lost", "message"];
+const TYPES = ["measurement", "verdict", "unit", "quarantine", "store", "lost", "bench", "message"];
 const SILENCE_MS = 1500;
 
 function show(state) {

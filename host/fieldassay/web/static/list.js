@@ -89,6 +89,6 @@ follow({
     if (type === "unit") refreshUnits();
     else if (type === "quarantine") refreshQuarantine();
     else if (type === "measurement" || type === "verdict") refreshRows();
-    else refreshAll(); // events were lost, or are of a kind this page does not know
+    else if (type !== "bench") refreshAll(); // events were lost, or are of a kind this page does not know
   },
 });
