@@ -126,8 +126,9 @@ def _verify(result: Result, shown: Json) -> None:
     found = result["check"]
     word = text("bench_passed" if found["passed"] else "bench_not_passed")
     due = text("bench_due", due=utc(found["due_ms"])) if found["due_ms"] else ""
+    due = due or text("bench_after_fail")
     shown["good"] = found["passed"]
-    shown["lines"] = [f"{found['unit']}: {word}. {due or text('bench_after_fail')}"]
+    shown["lines"] = [f"{found['unit']}: {word}. {due}"]
     shown["lines"] += [found["reason"]] if found["reason"] else []
     rows = []
     for item in found["items"]:
@@ -135,8 +136,8 @@ def _verify(result: Result, shown: Json) -> None:
         unit_name = limit.get("unit", "")
         error = "" if item["uncertainty"] is None else f" ± {item['uncertainty']:.2g}"
         sides = [
-            f"{text(f'bench_{key}')} {item[key]:g}"
-            for key in ("at_least", "at_most")
+            f"{text(word)} {item[key]:g}"
+            for key, word in (("at_least", "bench_at_least"), ("at_most", "bench_at_most"))
             if item[key] is not None
         ]
         rows.append(
@@ -147,7 +148,7 @@ def _verify(result: Result, shown: Json) -> None:
                 text("bench_pass" if item["passed"] else "bench_fail"),
             ]
         )
-    head = [text(f"bench_{key}") for key in ("figure", "measured", "limit", "result")]
+    head = [text(k) for k in ("bench_figure", "bench_measured", "bench_limit", "bench_result")]
     shown["table"] = {"head": head, "rows": rows}
     shown["links"].append({"text": text("bench_certificate"), "href": _certificate(found)})
 
@@ -159,7 +160,7 @@ def _calibrate(result: Result, shown: Json) -> None:
     word = text("bench_rejected" if against else "bench_acceptable")
     shown["lines"] = [f"{result['unit']}: {word}", result["summary"], *against]
     shown["table"] = {
-        "head": [text(f"bench_{key}") for key in ("standard", "true", "off")],
+        "head": [text(key) for key in ("bench_standard", "bench_true", "bench_off")],
         "rows": [
             [band["standard"], f"{band['cm1']:.1f}", f"{band['off_cm1']:+.2f}"]
             for band in report["bands"]

@@ -207,7 +207,8 @@ SAMPLES: dict[str, str] = {
 # What scripts need: they get these and no others, as a JSON block in the page.
 SCRIPT_PREFIXES = ("connection_", "verdict_", "ask_sent", "ask_failed")
 SCRIPT_KEYS = (
-    "bench_certificate", "bench_do_accept", "bench_port_none", "bench_progress", "bench_record_none",
+    "bench_certificate", "bench_do_accept", "bench_port_none", "bench_progress",
+    "bench_record_none",
     "axis_cm1", "fit", "fit_nearest", "intensity", "measured", "new_result", "spectrum_differs",
     "spectrum_missing", "spectrum_recomputed", "time_unset",
 )  # fmt: skip

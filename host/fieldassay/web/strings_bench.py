@@ -7,9 +7,9 @@ STEPS = ("choose", "examine", "calibrate", "verify", "log")
 
 BENCH: dict[str, str] = {
     "bench_title": "Bench",
-    "bench_intro": "For technicians. Each step does what the command `fieldassay unit` does.",
-    "bench_light": "Nothing on this page can switch a laser on. Where a step needs light, press the "
-    "trigger on the unit.",
+    "bench_intro": "For technicians. Each step does what a command of fieldassay unit does.",
+    "bench_light": "Nothing on this page can switch a laser on. Where a step needs light, press "
+    "the trigger on the unit.",
     "bench_steps": "Steps",
     "bench_step_choose": "Choose the unit",
     "bench_help_choose": "Plug the unit in with a cable that carries data.",
@@ -20,8 +20,8 @@ BENCH: dict[str, str] = {
     "bench_help_calibrate": "Measure a lamp and a standard with the unit: press the trigger on the "
     "unit for each. Then choose the records here. Nothing is written before you accept.",
     "bench_step_verify": "Check it with polystyrene",
-    "bench_help_verify": "Measure polystyrene: press the trigger on the unit. When the record is in "
-    "the list, choose it here. A unit that did not pass reports no match.",
+    "bench_help_verify": "Measure polystyrene: press the trigger on the unit. When the record is "
+    "in the list, choose it here. A unit that did not pass reports no match.",
     "bench_step_log": "Read its log",
     "bench_help_log": "The newest entries first. Its firmware stops and starts again.",
     "bench_ports": "Ports",
@@ -93,8 +93,8 @@ BENCH: dict[str, str] = {
     "bench_pass": "pass",
     "bench_fail": "FAIL",
     "bench_rejected": "this calibration is rejected.",
-    "bench_acceptable": "this calibration is good enough. Look at what is left over, then accept it.",
-    "bench_standard_band": "Standard",
+    "bench_acceptable": "this calibration is good enough. Look at what is left over, then "
+    "accept it.",
     "bench_true": "True band (cm⁻¹)",
     "bench_off": "Off by (cm⁻¹)",
     "bench_accepted": "{calibration} is on {unit}. Now check it with polystyrene.",

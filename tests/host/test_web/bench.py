@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fieldassay import answers
+from fieldassay import answers, config
+from fieldassay.bench.jobs import Jobs
+from fieldassay.calibrate.lamps import lamp
+from fieldassay.calibrate.standards import standard
+from fieldassay.duty import Duty
 from fieldassay.errors import FrameError
 from fieldassay.frame import Frame
 from fieldassay.hazards.cards import load_cards
@@ -23,6 +27,7 @@ from fieldassay.live import Feed
 from fieldassay.store import Store
 from fieldassay.units import UnitRegistry, UnitStates
 from fieldassay.web.app import create_app
+from fieldassay.web.bench_desk import Bench as Workshop
 from fieldassay_wire import cbor, mac0
 
 PIXELS = 2048
@@ -150,6 +155,12 @@ def message(
     }
 
 
+def wavelengths_nm() -> np.ndarray:
+    return np.polynomial.polynomial.polyval(
+        np.arange(PIXELS, dtype=float), np.array([float(c) for c in COEFFICIENTS_NM])
+    )
+
+
 class Bench:
     """Everything `create_app` takes, and short ways to make something happen."""
 
@@ -164,12 +175,55 @@ class Bench:
         self.units = UnitStates(self.registry)
         self.feed = Feed()
         self.seq = 0
+        self.extra: dict[str, Any] = {}  # more of what `create_app` takes
 
     def app(self, **kwargs: Any) -> Any:
         self.feed = Feed()
         return create_app(
-            self.store, self.library, self.cards, self.feed, self.units, self.send, **kwargs
+            self.store,
+            self.library,
+            self.cards,
+            self.feed,
+            self.units,
+            self.send,
+            **(self.extra | kwargs),
         )
+
+    def ready(self, home: Path, ports: list[str]) -> None:
+        """Give the page a technician's bench: worker, fitness, ports that were given."""
+        self.jobs = Jobs(
+            lambda n: self.feed.publish({"type": "bench", "number": n}), lambda: NOW_MS
+        )
+        self.jobs.start()
+        self.extra = {
+            "duty": Duty(self.store, home / "fitness.toml", lambda: NOW_MS),
+            "bench": Workshop(config.Home(home), self.jobs, tuple(ports), lambda: NOW_MS),
+        }
+
+    def _job_changed(self, number: int) -> None:
+        self.feed.publish({"type": "bench", "number": number})
+
+    def polystyrene(self) -> str:
+        """A measurement of polystyrene by a unit in order."""
+        known = standard("polystyrene")
+        shift = 1e7 / 785.032 - 1e7 / wavelengths_nm()
+        light = np.full(PIXELS, 300.0)
+        for at, height in zip(known.shift_cm1, known.strength, strict=True):
+            light += 1500 * height * np.exp(-2.77 * ((shift - at) / 9.0) ** 2)
+        return self._measured(light)
+
+    def neon(self) -> str:
+        """A measurement of a neon lamp by the same unit."""
+        known, nm = lamp("neon"), wavelengths_nm()
+        light = np.full(PIXELS, 20.0)
+        for at, height in zip(known.nm, known.strength, strict=True):
+            light += 8000 * height / known.strength.max() * np.exp(-2.77 * ((nm - at) / 0.45) ** 2)
+        return self._measured(light)
+
+    def _measured(self, light: np.ndarray) -> str:
+        frames, rng = 10, np.random.default_rng(3)
+        counts = rng.poisson((light + 900) * frames), rng.poisson(np.full(PIXELS, 900 * frames))
+        return self.add(None, counts=counts, frames=frames, dark_frames=frames)
 
     def send(self, unit: str, command: str, args: dict[str, Any]) -> None:
         if self.refuse is not None:

@@ -217,7 +217,15 @@ def test_no_word_is_left_unused() -> None:
     ]
     families += ["quality_snr", "quality_axis", "quality_saturated", "quality_range"]
     families += ["quality_agreement", "quality_bands", "quality_background", "quality_informative"]
-    families += ["quality_spikes"]
+    families += [
+        "quality_spikes",
+        "bench_step_",
+        "bench_help_",
+        "bench_do_",
+        "bench_duty_",
+        "bench_state_",
+    ]
+    families += ["bench_job_", "bench_picture_", "bench_fact_"]
     keys = [key for key in strings.ENGLISH if not key.startswith(tuple(families))]
     assert [key for key in keys if sources.count(f'"{key}"') < 2] == []
 
