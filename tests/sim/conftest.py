@@ -74,10 +74,10 @@ FIRES_AT_BOOT = """
 _main = main
 
 
-def main(board):
+def main(board, slots=None):
     board.laser.set_power_uw(1000)
     board.laser.fire(50)
-    _main(board)
+    _main(board, slots)
 """
 
 

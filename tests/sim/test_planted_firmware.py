@@ -42,7 +42,7 @@ MAIN = """
 import time
 
 
-def main(board):
+def main(board, slots=None):
     board.laser.off()
 
     def wait_for_trigger():
