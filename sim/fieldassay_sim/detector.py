@@ -69,7 +69,9 @@ def expose(
     full = collected >= instrument.full_well_e
     np.minimum(collected, instrument.full_well_e, out=collected)
     collected += rng.normal(0.0, instrument.read_noise_e, instrument.pixels)
-    counts = np.rint(collected / instrument.gain_e_per_count + fixed.offset_counts)
+    above = collected / instrument.gain_e_per_count
+    above *= 1.0 - instrument.nonlinearity * above / FULL_SCALE_COUNTS
+    counts = np.rint(above + fixed.offset_counts)
     counts[full] = FULL_SCALE_COUNTS
     return np.clip(counts, 0, FULL_SCALE_COUNTS).astype(np.uint16)
 

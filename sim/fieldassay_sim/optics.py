@@ -44,6 +44,7 @@ class Instrument:
         dark_e_per_s: Dark current at 25 degrees C, electrons per second and pixel.
         prnu: Relative spread of pixel gain.
         hot_pixels: Pixels with 30 times the dark current.
+        nonlinearity: Part of the light that the converter loses at full scale, 0..0.3.
         cosmic_per_s: Cosmic ray hits on the whole detector per second.
     """
 
@@ -63,6 +64,7 @@ class Instrument:
     dark_e_per_s: float = 180.0
     prnu: float = 0.003
     hot_pixels: int = 5
+    nonlinearity: float = 0.0
     cosmic_per_s: float = 0.05
 
     def wavelengths_nm(self) -> Floats:

@@ -44,6 +44,8 @@ class Fluorescence:
         bleach_j: Laser energy in joules after which 1/e of the bleachable part is left; 0 never
             bleaches.
         floor: Part that never bleaches, 0..1.
+        rise_per_j: A sample that absorbs and heats: by how much its light grows with each joule.
+        rise_from_j: Joules of laser light before it begins to.
     """
 
     rate_per_ms: float = 0.0
@@ -51,12 +53,15 @@ class Fluorescence:
     width_cm1: float = 2600.0
     bleach_j: float = 0.0
     floor: float = 0.4
+    rise_per_j: float = 0.0
+    rise_from_j: float = 0.0
 
     def curve(self, dose_j: float) -> Floats:
         """Rate on GRID_CM1 after `dose_j` joules of laser light."""
         left = 1.0
         if self.bleach_j > 0:
             left = self.floor + (1.0 - self.floor) * float(np.exp(-dose_j / self.bleach_j))
+        left *= 1.0 + self.rise_per_j * max(0.0, dose_j - self.rise_from_j)
         return self.rate_per_ms * left * _gauss(self.center_cm1, self.width_cm1)
 
 

@@ -65,6 +65,7 @@ TABLES: dict[str, dict[str, Key]] = {
         "dark_e_per_s": _number(0, 1e6, "electrons per s and pixel at 25 degC; doubles per 7 degC"),
         "prnu": _number(0, 0.2, "relative spread of pixel gain"),
         "hot_pixels": _whole(0, 64, "pixels with 30 times the dark current"),
+        "nonlinearity": _number(0, 0.3, "part of the light lost at full scale, less below"),
         "cosmic_per_s": _number(0, 100, "cosmic ray hits per s"),
     },
     "condition": {
@@ -98,6 +99,8 @@ TABLES: dict[str, dict[str, Key]] = {
         "width_cm1": _number(100, 20000, "cm-1, full width at half maximum"),
         "bleach_j": _number(0, 1000, "J of laser light that leaves 1/e of the bleachable part"),
         "floor": _number(0, 1, "part that never bleaches"),
+        "rise_per_j": _number(0, 1e4, "a dark sample heats: its light grows by this each J"),
+        "rise_from_j": _number(0, 100, "J of laser light before it begins to grow"),
     },
     "part": {
         "sample": Key("text", "id of a sample in this file", required=True),

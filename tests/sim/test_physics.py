@@ -165,3 +165,20 @@ def test_glass_adds_a_broad_band_and_no_line(sources_dir, no_package):
     assert position(curve, axis) == pytest.approx(1380.0, abs=40.0)
     assert np.ptp(axis[curve > curve.max() / 2]) > 300
     assert laser_light(QUIET, None, no_package, 0.0, 25.0).max() == 0
+
+
+def test_a_converter_that_bends_loses_most_at_the_top():
+    bent = replace(QUIET, nonlinearity=0.06)
+    light = 200_000.0
+    true = np.mean(frames(QUIET, light, 20)) - QUIET.bias_counts
+    said = np.mean(frames(bent, light, 20)) - QUIET.bias_counts
+    assert said / true == pytest.approx(1.0 - 0.06 * true / FULL_SCALE_COUNTS, abs=2e-4)
+    weak = np.mean(frames(bent, light / 100.0, 20)) / np.mean(frames(QUIET, light / 100.0, 20))
+    assert weak == pytest.approx(1.0, abs=2e-3)
+
+
+def test_a_dark_sample_that_heats_grows_brighter_with_its_dose():
+    calm = Fluorescence(rate_per_ms=20.0)
+    dark = Fluorescence(rate_per_ms=20.0, rise_per_j=8.0, rise_from_j=0.05)
+    assert np.array_equal(dark.curve(0.05), calm.curve(0.05))
+    assert dark.curve(0.175).max() == pytest.approx(2.0 * calm.curve(0.0).max())
