@@ -27,7 +27,7 @@ RIM = {
     "config", "store", "store_reader", "ingest", "web", "cli", "commands", "live", "units",
     "service", "link", "broker", "library_build", "pinned", "database", "supervisor", "evaluate",
     "release", "bench",
-    "authority", "broker_config", "private_file", "provision", "label",
+    "authority", "broker_config", "private_file", "provision", "label", "equip",
     "duty",
 }  # fmt: skip
 

@@ -7,14 +7,10 @@ import getpass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fieldassay_wire import keys
-
-from fieldassay import config, label, provision
+from fieldassay import config, equip, label, provision
 from fieldassay.authority import Authority
-from fieldassay.bench.repl import Repl
-from fieldassay.broker_config import DEFAULT_TLS_PORT
-from fieldassay.errors import SetupError, UnitError
-from fieldassay.units import UnitRegistry, new_key
+from fieldassay.errors import SetupError
+from fieldassay.units import UnitRegistry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,57 +40,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look, decide, write, read back; only then the host knows the unit."""
+    """Write it, then draw the label."""
     home = config.home(args.home).create()
-    registry = UnitRegistry(home.units)
     authority = None if args.without_tls else Authority.open(home.authority)
     network = _network(args, authority)
     if args.label is not None and label.form_of(args.label) not in label.FORMS:
         label.draw(args.name, "0000-0000", label.form_of(args.label))  # raises what is wrong
-    now = datetime.now(UTC)
-    with Repl(args.port) as board:
-        board.enter(soft_reset=True)
-        try:
-            found = provision.read(board)
-        except UnitError:
-            if not args.replace:
-                raise
-            found = None
-        provision.check_identity(found, args.name, args.replace)
-        known = {unit.name: unit for unit in registry.all()}.get(args.name)
-        again = known is not None and known.revoked_ms is None
-        again = again and found is not None and found["unit"] == args.name
-        if again and known is not None:
-            key = known.key
-        else:
-            registry.check_new(args.name)
-            key = new_key()
-        certificate = None if authority is None else authority.issue_unit(args.name, now)
-        document = provision.settings(
-            args.name, key, network, certificate, now.date(), _limits(found)
-        )
-        provision.write(board, document, args.firmware_key)
-        if not again:
-            registry.add(args.name, key)
-        if authority is not None and certificate is not None:
-            authority.revoke(args.name, now, certificate.certificate.serial)
-        board.hard_reset()
-    print(f"{args.name} is provisioned and verified; key {keys.fingerprint(key)}.")
+    fingerprint = equip.equip(
+        args.port,
+        args.name,
+        network,
+        UnitRegistry(home.units),
+        args.firmware_key,
+        datetime.now(UTC),
+        replace=args.replace,
+    )
+    print(f"{args.name} is provisioned and verified; key {fingerprint}.")
     if args.label is not None:
-        _write_label(args.label, args.name, keys.fingerprint(key))
+        _write_label(args.label, args.name, fingerprint)
     return 0
 
 
-def _limits(found: dict[str, object] | None) -> dict[str, object]:
-    """Laser, acquisition, battery and the like: what belongs to the hardware, not the identity."""
-    return {} if found is None else found
-
-
 def _network(args: argparse.Namespace, authority: Authority | None) -> provision.Network:
-    host, _, port = args.broker.rpartition(":")
-    if not host or not port.isdigit():
-        host, port = args.broker, ""
-    default = config.DEFAULT_BROKER_PORT if authority is None else DEFAULT_TLS_PORT
+    host, port = equip.address(args.broker, tls=authority is not None)
     password = ""
     if args.wifi and args.wifi_password_file is not None:
         try:
@@ -107,9 +75,7 @@ def _network(args: argparse.Namespace, authority: Authority | None) -> provision
             ) from error
     elif args.wifi:
         password = getpass.getpass(f"Password of {args.wifi} (empty: open network): ")
-    return provision.Network(
-        host.strip("[]"), int(port or default), authority, args.wifi, password, args.country
-    )
+    return provision.Network(host, port, authority, args.wifi, password, args.country)
 
 
 def _write_label(path: Path, name: str, fingerprint: str) -> None:

@@ -6,11 +6,8 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fieldassay import broker_config, config, provision
+from fieldassay import broker_config, config, equip
 from fieldassay.authority import Authority
-from fieldassay.bench.repl import Repl
-from fieldassay.clock import now_ms
-from fieldassay.units import UnitRegistry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,24 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Wipe first: what the unit holds must be delivered while it is still let in."""
+    """Retire it, then tell the broker."""
     home = config.home(args.home)
-    registry = UnitRegistry(home.units)
-    registry.get(args.name)
-    lost = 0
+    done = equip.retire(home, args.port, args.name, datetime.now(UTC), force=args.force)
     if args.port is not None:
-        with Repl(args.port) as board:
-            board.enter(soft_reset=True)
-            lost = provision.wipe(board, args.name, args.force)
-            board.hard_reset()
-        print(f"{args.name} is wiped; {lost} measurements were lost with it.")
-    registry.remove(args.name, now_ms())
+        print(f"{args.name} is wiped; {done.lost} measurements were lost with it.")
     print(f"{args.name} is revoked. What it sends from now on is kept aside; its records verify.")
-    if not (home.authority / "ca.key").exists():
+    if done.revoked is None:
         return 0
     authority = Authority.open(home.authority)
-    count = authority.revoke(args.name, datetime.now(UTC))
-    print(f"{count} certificates are revoked.")
+    print(f"{done.revoked} certificates are revoked.")
     if args.broker_folder is None:
         print("Type `fieldassay broker config FOLDER` so that the broker knows.")
         return 0

@@ -172,11 +172,25 @@ def _accept(result: Result, shown: Json) -> None:
     shown["lines"] = [text("bench_accepted", **result)]
 
 
+def _provision(result: Result, shown: Json) -> None:
+    shown["lines"] = [text("bench_provisioned", **result)]
+
+
+def _retire(result: Result, shown: Json) -> None:
+    shown["lines"] = [text("bench_retired", **result)]
+    if result["wiped"]:
+        shown["lines"].append(text("bench_wiped", **result))
+    if result["revoked"]:
+        shown["lines"].append(text("bench_tell_broker", **result))
+
+
 _PRESENT: dict[str, Callable[[Result, Json], None]] = {
     "examine": _examine,
     "log": _log,
     "verify": _verify,
     "calibrate": _calibrate,
     "accept": _accept,
+    "provision": _provision,
+    "retire": _retire,
 }
 assert all(f"bench_job_{name}" in ENGLISH for name in _PRESENT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # The steps of the page, in order; each has bench_step_NAME and bench_help_NAME.
-STEPS = ("choose", "examine", "calibrate", "verify", "log")
+STEPS = ("choose", "examine", "provision", "calibrate", "verify", "log", "retire")
 
 BENCH: dict[str, str] = {
     "bench_title": "Bench",
@@ -16,6 +16,11 @@ BENCH: dict[str, str] = {
     "bench_step_examine": "Examine it",
     "bench_help_examine": "Says what the unit is, what is wrong and what to do. Its firmware stops "
     "and starts again.",
+    "bench_step_provision": "Provision",
+    "bench_help_provision": "Gives the board its identity, its keys and its network, verifies them "
+    "and draws the label. With TLS the host needs its authority.",
+    "bench_step_retire": "Retire",
+    "bench_help_retire": "Wipes the chosen unit and revokes it. Type its name to confirm.",
     "bench_step_calibrate": "Calibrate",
     "bench_help_calibrate": "Measure a lamp and a standard with the unit: press the trigger on the "
     "unit for each. Then choose the records here. Nothing is written before you accept.",
@@ -43,6 +48,25 @@ BENCH: dict[str, str] = {
     "bench_certificate": "Certificate (PDF)",
     "bench_do_examine": "Examine",
     "bench_do_log": "Read the log",
+    "bench_do_provision": "Provision",
+    "bench_do_retire": "Retire this unit",
+    "bench_name": "Name of the unit",
+    "bench_name_again": "Type the name again",
+    "bench_broker": "Broker, HOST or HOST:PORT",
+    "bench_tls": "Mutual TLS (without it: for a desk only)",
+    "bench_wifi": "Wireless network",
+    "bench_wifi_password": "Its password",
+    "bench_country": "Country, two letters",
+    "bench_firmware_key": "Key that updates are signed with (hex)",
+    "bench_replace": "Also if the board is another unit",
+    "bench_lost": "The unit is lost: revoke it only",
+    "bench_force": "Also if measurements are lost for ever",
+    "bench_provisioned": "{unit} is provisioned and verified; key {fingerprint}. Print its label.",
+    "bench_retired": "{unit} is revoked. What it sends from now on is kept aside; its records "
+    "verify.",
+    "bench_wiped": "It is wiped; {lost} measurements were lost with it.",
+    "bench_tell_broker": "{revoked} certificates are revoked. Type fieldassay broker config, so "
+    "that the broker knows.",
     "bench_do_verify": "Check",
     "bench_do_calibrate": "Calibrate",
     "bench_do_accept": "Accept and write to the unit",
@@ -62,10 +86,13 @@ BENCH: dict[str, str] = {
     "bench_job_log": "Log",
     "bench_job_verify": "Performance check",
     "bench_job_calibrate": "Calibration",
+    "bench_job_provision": "Provisioning",
+    "bench_job_retire": "Retiring",
     "bench_job_accept": "Writing the calibration",
     "bench_get": "Open {name}",
     "bench_picture_calibrate": "Plot: what lamp lines and bands differ from their true positions; "
     "the table has the figures.",
+    "bench_picture_provision": "Label: name of the unit, fingerprint of its key, QR code.",
     "bench_progress": "Progress",
     "bench_what": "What is wrong",
     "bench_code": "Code",

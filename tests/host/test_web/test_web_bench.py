@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fieldassay import equip
 from fieldassay.bench.jobs import KEPT, Document, Jobs, Outcome
-from fieldassay.errors import BenchError
+from fieldassay.errors import BenchError, SetupError
 from fieldassay_sim.virtual_board import VirtualBoard
 
 NOW_MS = 1_764_000_000_000
@@ -196,6 +197,87 @@ def test_a_board_without_firmware_is_told_as_the_command_tells_it(
                 assert job["error"]["code"] == "board_without_firmware"
                 assert "unit flash" in job["error"]["do_next"]
         bench.jobs.stop()
+
+
+# --- into service and out of it -------------------------------------------------------------------
+
+
+@pytest.mark.needs("micropython")
+def test_a_board_becomes_a_unit_and_ceases_to_be_one(bench: Any, tmp_path: Path) -> None:
+    from starlette.testclient import TestClient
+
+    with VirtualBoard(tmp_path / "flash") as board:
+        bench.ready(tmp_path, [board.port])
+        with TestClient(bench.app(), base_url="http://127.0.0.1:8620") as client:
+            body = {"port": board.port, "name": "unit-c", "broker": "10.0.0.1:1884", "tls": False}
+            body |= {"wifi": "lab", "wifi_password": "a secret of ours"}
+            answer = client.post("/api/bench/provision", json=body)
+            job = ended(client, answer.json()["number"])
+            assert job["state"] == "done", job["error"]
+            key = {unit.name: unit for unit in bench.registry.all()}["unit-c"].key
+            told = client.get("/api/bench").text
+            assert "a secret of ours" not in told and key.hex() not in told
+            label = client.get(job["shown"]["picture"]["href"])
+            assert label.headers["content-type"] == "image/svg+xml" and b"unit-c" in label.content
+            with_tls = client.post("/api/bench/provision", json=body | {"tls": True}).json()
+            assert ended(client, with_tls["number"])["error"]["code"].startswith("authority_")
+            other = client.post("/api/bench/provision", json=body | {"name": "unit-d"}).json()
+            error = ended(client, other["number"])["error"]
+            assert error["code"] == "unit_has_other_identity"
+            gone = {"port": board.port, "name": "unit-c", "confirm": "unit-c"}
+            job = ended(client, client.post("/api/bench/retire", json=gone).json()["number"])
+            assert job["result"] == {"unit": "unit-c", "lost": 0, "revoked": 0, "wiped": True}
+        bench.jobs.stop()
+    revoked = {unit.name: unit.revoked_ms for unit in bench.registry.all()}
+    assert revoked["unit-c"] is not None and revoked["unit-a"] is None
+
+
+def test_retiring_wants_the_name_again_and_a_lost_unit_is_revoked_only(
+    shop: Any, client: Any, ask: Any
+) -> None:
+    wrong = {"name": "unit-a", "confirm": "unit-b", "lost": True}
+    assert refused(client, "retire", **wrong) == (422, "confirmation_wrong")
+    assert refused(client, "retire", name="unit-a", confirm="unit-a")[1] == "port_not_offered"
+    job = ask("retire", name="unit-a", confirm="unit-a", lost=True)
+    assert job["result"]["wiped"] is False
+    assert shop.registry.get("unit-a").revoked_ms is not None
+    assert ask("retire", name="unit-z", confirm="unit-z", lost=True)["state"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"broker": ""}, {"wifi_password": "x" * 64}, {"firmware_key": "zz"}, {"other": 1}, {"tls": 1}],
+)
+def test_fields_out_of_range_are_refused_without_telling_them(
+    shop: Any, client: Any, change: dict[str, Any]
+) -> None:
+    body = {"port": "/dev/given", "name": "unit-c", "broker": "h", "wifi_password": "our secret"}
+    answer = client.post("/api/bench/provision", json=body | change)
+    assert answer.status_code == 422
+    assert "our secret" not in answer.text and "xxxx" not in answer.text
+    assert client.get("/api/bench").json()["jobs"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "tls", "expected"),
+    [
+        ("h", False, ("h", 1883)),
+        ("h", True, ("h", 8883)),
+        ("h:9", True, ("h", 9)),
+        ("[::1]:9", False, ("::1", 9)),
+        ("[::1]", False, ("::1", 1883)),
+        ("h:x", False, None),
+        (":9", False, None),
+        ("h:70000", False, None),
+    ],
+)
+def test_addresses_of_brokers(text: str, tls: bool, expected: tuple[str, int] | None) -> None:
+    if expected is None:
+        with pytest.raises(SetupError) as caught:
+            equip.address(text, tls=tls)
+        assert caught.value.code == "broker_address_bad"
+    else:
+        assert equip.address(text, tls=tls) == expected
 
 
 # --- documents ------------------------------------------------------------------------------------

@@ -27,6 +27,43 @@ ARGS = [
     "--disable-sync",
 ]
 
+SMALL_TARGETS = """() => [...document.querySelectorAll("a, button, summary, select, input, " +
+  "label:has(> input[type=checkbox], > input[type=radio])")]
+  .filter((e) => e.checkVisibility())
+  .filter((e) => !e.matches(".skip, label > input[type=checkbox], label > input[type=radio]"))
+  .map((e) => [e.outerHTML.slice(0, 80), e.getBoundingClientRect()])
+  .filter(([, box]) => box.height < 44 || box.width < 44)
+  .map(([html]) => html)"""
+
+# WCAG 2.2: contrast ratio of an element's text on the nearest opaque background.
+CONTRAST = """(selector) => [...document.querySelectorAll(selector)]
+  .filter((e) => e.checkVisibility() && e.textContent.trim())
+  .map((e) => {
+    const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+      .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+      .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+    let behind = e;
+    const back = () => parse(getComputedStyle(behind).backgroundColor);
+    while (behind.parentElement && (back()[3] ?? 1) === 0) behind = behind.parentElement;
+    const [a, b] = [light(parse(getComputedStyle(e).color)), light(back())].sort((x, y) => y - x);
+    return [(a + 0.05) / (b + 0.05), e.outerHTML.slice(0, 70)];
+  })"""
+
+# Controls and pictures without a name for a screen reader, and ids that are there twice.
+UNNAMED = """() => [
+  ...[...document.querySelectorAll("button, a, summary")]
+    .filter((e) => !(e.ariaLabel || e.textContent.trim())),
+  ...[...document.querySelectorAll("select, input")]
+    .filter((e) => !e.ariaLabel && !e.labels.length),
+  ...[...document.querySelectorAll("img")].filter((e) => !e.alt),
+  ...[...document.querySelectorAll("[id]")]
+    .filter((e) => document.querySelectorAll(`#${CSS.escape(e.id)}`).length > 1),
+  ...[...document.querySelectorAll("[aria-labelledby], [aria-describedby]")]
+    .filter((e) => [e.getAttribute("aria-labelledby"), e.getAttribute("aria-describedby")]
+      .some((id) => id && !document.getElementById(id))),
+].map((e) => e.outerHTML.slice(0, 80))"""
+
 
 class Server:
     """The application on a port that stays the same over restarts."""
@@ -104,6 +141,9 @@ def open_page(chromium: Any, server: Server) -> Iterator[Callable[..., Any]]:
         page.set_default_timeout(60_000)  # a hang detector
         page.said = []
         page.asked = []
+        page.small_targets = lambda: page.evaluate(SMALL_TARGETS)
+        page.contrast = lambda selector: page.evaluate(CONTRAST, selector)
+        page.unnamed = lambda: page.evaluate(UNNAMED)
         page.on("console", lambda message: page.said.append(message.text))
         page.on("pageerror", lambda error: page.said.append(str(error)))
         page.on("dialog", lambda dialog: (page.said.append("dialog"), dialog.dismiss()))

@@ -11,12 +11,6 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.needs("chromium")
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'>"
 
-SMALL_TARGETS = """() => [...document.querySelectorAll("a, button, summary, select, input")]
-  .filter((e) => e.checkVisibility() && !e.matches(".skip, .legend input"))
-  .map((e) => [e.outerHTML.slice(0, 80), e.getBoundingClientRect()])
-  .filter(([, box]) => box.height < 44 || box.width < 44)
-  .map(([html]) => html)"""
-
 HEARD = """() => {
   const place = document.getElementById("announce");
   window.heard = [];
@@ -183,7 +177,7 @@ def test_no_sideways_scroll_and_targets_fit_a_glove(
     page = open_page(width=width, height=740)
     page.click(".unit .ask summary")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(SMALL_TARGETS) == []
+    assert page.small_targets() == []
 
 
 def bench_kinds(bench: Any) -> list[str]:

@@ -15,21 +15,6 @@ KINDS = (*VERDICT_KINDS, "of_the_future", None)
 
 TEXTS = "main :is(p, li, dt, dd, td, th, i, h2, h3, label)"
 
-# WCAG 2.2: contrast ratio of an element's text on the nearest opaque background.
-CONTRAST = """(selector) => [...document.querySelectorAll(selector)]
-  .filter((e) => e.checkVisibility() && e.textContent.trim())
-  .map((e) => {
-    const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-    const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
-      .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-      .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-    let behind = e;
-    const back = () => parse(getComputedStyle(behind).backgroundColor);
-    while (behind.parentElement && (back()[3] ?? 1) === 0) behind = behind.parentElement;
-    const [a, b] = [light(parse(getComputedStyle(e).color)), light(back())].sort((x, y) => y - x);
-    return [(a + 0.05) / (b + 0.05), e.outerHTML.slice(0, 70)];
-  })"""
-
 # How many pixels of the plot have each line colour (within a tolerance, as lines are antialiased).
 COLOURED = """(names) => {
   const canvas = document.querySelector("#plot canvas");
@@ -97,17 +82,17 @@ def test_contrast_holds_in_both_themes(
     bench.state(state="fault", fault="laser too warm")
     bench.quarantine()
     page = open_page(color_scheme=scheme)
-    listed = page.evaluate(CONTRAST, ".word, .title, .reason, .meta > *, .unit *, #quarantine p")
+    listed = page.contrast(".word, .title, .reason, .meta > *, .unit *, #quarantine p")
     assert len(listed) > 5 * len(KINDS)
     assert min(listed)[0] >= 4.5, min(listed)
     for record_id in ids:
         page.goto(f"{server.url}/records/{record_id}")
         page.wait_for_selector("#plot-buttons:visible")
         page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
-        banner = page.evaluate(CONTRAST, ".banner h1, .banner p, .banner li, .banner .share")
+        banner = page.contrast(".banner h1, .banner p, .banner li, .banner .share")
         assert len(banner) >= 3
         assert min(banner)[0] >= 7, min(banner)  # AAA, for sunlight
-        rest = page.evaluate(CONTRAST, f"{TEXTS}, .button, button, summary, footer, #connection")
+        rest = page.contrast(f"{TEXTS}, .button, button, summary, footer, #connection")
         assert len(rest) > 40
         assert min(rest)[0] >= 4.5, min(rest)
 

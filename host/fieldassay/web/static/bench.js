@@ -110,6 +110,7 @@ function bodyOf(action, form) {
       standards: [{ name: given.standard, record: given.standard_record }],
     };
   }
+  for (const box of form.querySelectorAll("input[type=checkbox]")) given[box.name] = box.checked;
   return { port, ...given };
 }
 
@@ -117,7 +118,7 @@ function bodyOf(action, form) {
 async function start(near, action, body) {
   const refused = near.closest("section").querySelector(".refused");
   refused.textContent = "";
-  if ("port" in body && !body.port) {
+  if ("port" in body && !body.port && !body.lost) {
     refused.textContent = t("bench_port_none");
     return;
   }
@@ -128,8 +129,12 @@ async function start(near, action, body) {
       body: JSON.stringify(body),
     });
     const told = await answer.json();
-    if (answer.ok) place(told);
-    else refused.textContent = `${told.error.what} ${told.error.do_next}`;
+    if (answer.ok) {
+      place(told);
+      for (const secret of near.querySelectorAll("input[type=password]")) secret.value = "";
+    } else {
+      refused.textContent = `${told.error.what} ${told.error.do_next}`;
+    }
   } catch {
     refused.textContent = t("connection_lost");
   }
