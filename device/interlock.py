@@ -78,6 +78,7 @@ def elapsed_ms(now_ms, since_ms):
 NEEDED = ("lid", "key")
 INPUTS = ("lid", "key", "nose")
 INDICATOR_MS = 100  # the indicator may disagree with what was asked for this long, but never lit
+LOOK_MS = 100  # of a warning, time counts as lit if the guard looked at least this often
 GAP_MS = 1000  # armed or emitting, the guard looks at least this often, or it is not guarding
 
 
@@ -200,6 +201,9 @@ class Interlock:
                 return self.step("fault", now_ms, "clock_jumped")
             if gap_ms > GAP_MS:
                 return self.step("cancel", now_ms, "guard_late")
+            if gap_ms > LOOK_MS and self.lit_ms is not None:
+                # Nobody saw it lit meanwhile, or the clock leapt.
+                self.lit_ms = (self.lit_ms + gap_ms) & (_PERIOD - 1)
         limit_ms = self._limits_ms.get(self.state)
         if limit_ms is None or 0 <= elapsed_ms(now_ms, self.since_ms) < limit_ms:
             return NONE

@@ -62,7 +62,7 @@ class Outputs:
     rows: list[list[str]] = field(default_factory=list)
     buzzes: int = 0
     indicator: bool = False
-    watchdog_at_ms: float = 0.0
+    watchdog_at_ms: float | None = None  # not running yet
     last_read_at_ms: float = 0.0
 
 
@@ -161,6 +161,12 @@ class Hardware:
         if state.clock != "rtc":
             self._clock_offset_ms = None
         self.outputs.rows = []
+        self.outputs.watchdog_at_ms = None
+
+    def starved_ms(self) -> float:
+        """How long the watchdog has not been fed; 0 while it has not been started."""
+        fed = self.outputs.watchdog_at_ms
+        return 0.0 if fed is None else self._now() - fed
 
     def settle(self, now: float | None = None) -> None:
         """Let the one-shot and the audit catch up with the clock; call it every few ms."""

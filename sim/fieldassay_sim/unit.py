@@ -28,6 +28,7 @@ from fieldassay_sim.parts import Condition, Hardware
 
 TICK_S = 0.005
 RESTART_S = 0.4
+WATCHDOG_MS = 8000.0  # as the boards' chips; it starts with the first feeding after a boot
 CRASH_RESTART_S = (0.5, 1.0, 2.0, 5.0)
 
 
@@ -82,6 +83,7 @@ class Unit:
         self.boots = 0
         self.power_cuts = 0
         self.crashes = 0
+        self.watchdog_resets = 0
         self._lag_ms = 0.0  # how long this machine has kept the event loop waiting, in total
         laser = config.settings.get("laser", {})
         self.audit = Audit(
@@ -141,11 +143,14 @@ class Unit:
 
     def cut_power(self) -> None:
         """Take the power away now: SIGKILL, laser dark, and power back after a moment."""
-        self._cut = True
         self.power_cuts += 1
         self.hardware.cut_after_flash_ops = None
+        self._reset("power_cut")
+
+    def _reset(self, why: str) -> None:
+        self._cut = True
         self.hardware.op_laser_off()
-        self.events.emit("power_cut")
+        self.events.emit(why)
         self._kill()
 
     def cut_power_at_flash_op(self, count: int) -> None:
@@ -157,9 +162,21 @@ class Unit:
         while True:
             before = time.monotonic()
             await asyncio.sleep(TICK_S)
-            self._lag_ms += max(0.0, (time.monotonic() - before - TICK_S) * 1000.0)
+            late_ms = max(0.0, (time.monotonic() - before - TICK_S) * 1000.0)
+            self._lag_ms += late_ms
             self.hardware.settle()
+            self._watch(late_ms)
             self._report_violations()
+
+    def _watch(self, late_ms: float) -> None:
+        """The watchdog: it does not run while this machine keeps the simulator waiting."""
+        fed_ms = self.hardware.outputs.watchdog_at_ms
+        if fed_ms is None or self.pid is None or self._cut:
+            return
+        self.hardware.outputs.watchdog_at_ms = fed_ms + late_ms
+        if self.hardware.starved_ms() > WATCHDOG_MS:
+            self.watchdog_resets += 1
+            self._reset("watchdog_reset")
 
     async def _supervise(self) -> None:
         while not self._stopping:

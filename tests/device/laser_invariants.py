@@ -6,8 +6,8 @@ time counts in units, and an age beyond every limit is one age. Beside it runs a
 knows what was really pressed, read and lit; the promises are said in the witness's words.
 """
 
-# In units of time. GAP and INDICATOR replace the module's limits while the search runs.
-MAX_ON, WARNING, ARMED, COOLDOWN, GAP, INDICATOR = 4, 2, 3, 1, 3, 2
+# In units of time. GAP, INDICATOR and LOOK replace the module's limits while the search runs.
+MAX_ON, WARNING, ARMED, COOLDOWN, GAP, INDICATOR, LOOK = 4, 2, 3, 1, 3, 2, 2
 OLD = 7  # older than every limit
 PERIOD = 1 << 30  # of MicroPython's tick counter
 
@@ -181,8 +181,8 @@ def age(now, then):
 # Every state that any sequence of steps can reach. Returns (transitions, states, depth, fires,
 # names of the machine's states that were reached).
 def search(m, now=0):
-    kept = m.GAP_MS, m.INDICATOR_MS
-    m.GAP_MS, m.INDICATOR_MS = GAP, INDICATOR
+    kept = m.GAP_MS, m.INDICATOR_MS, m.LOOK_MS
+    m.GAP_MS, m.INDICATOR_MS, m.LOOK_MS = GAP, INDICATOR, LOOK
     try:
         start = (m.OFF, False, "", False, 0, None, None, 0, False, None, 0, False)
         seen = {start}
@@ -205,4 +205,4 @@ def search(m, now=0):
             depth += 1
         return count, len(seen), depth, fires, sorted({key[0] for key in seen})
     finally:
-        m.GAP_MS, m.INDICATOR_MS = kept
+        m.GAP_MS, m.INDICATOR_MS, m.LOOK_MS = kept

@@ -1,4 +1,4 @@
-"""Mutants of the laser's guards: each comparison, condition and boolean word, changed once.
+"""Mutants of the laser's guards: each comparison, condition, boolean word and figure, changed once.
 
 `survivors` runs the plain tests of the laser on every mutant, in this process, and names those that
 no test noticed. Run as a program it prints the counts.
@@ -35,6 +35,12 @@ SWAPS: dict[type, type] = {
     ast.And: ast.Or,
     ast.Or: ast.And,
 }
+LIMITS = ("_MS", "_UW", "_PERMILLE", "STRIKES", "_READS")
+ARITHMETIC: dict[type, type] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Add,
+}
 
 
 def beside(name: str) -> ModuleType:
@@ -64,6 +70,8 @@ def _changes(tree: ast.Module) -> Iterator[tuple[str, Callable[[], None]]]:
                     _name(node, type(new).__name__, at),
                     lambda n=node, a=at, o=new: _put(n.ops, a, o),
                 )
+            for part in ast.walk(node):
+                yield from _figures(part)
         elif isinstance(node, ast.BoolOp):
             new = SWAPS[type(node.op)]()
             yield _name(node, type(new).__name__), lambda n=node, o=new: setattr(n, "op", o)
@@ -73,6 +81,27 @@ def _changes(tree: ast.Module) -> Iterator[tuple[str, Callable[[], None]]]:
                 yield _name(node.test, str(value)), lambda n=node, o=new: setattr(n, "test", o)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             yield _name(node, "no not"), lambda n=node: setattr(n, "op", ast.UAdd())
+
+
+# The whole numbers, limits and arithmetic in a comparison: one more, one less, the other sign.
+def _figures(node: ast.AST) -> Iterator[tuple[str, Callable[[], None]]]:
+    if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
+        new = ARITHMETIC[type(node.op)]()
+        yield _name(node, type(new).__name__), lambda: setattr(node, "op", new)
+    whole = isinstance(node, ast.Constant) and type(node.value) is int
+    if whole or (isinstance(node, ast.Name) and node.id.endswith(LIMITS)):
+        assert isinstance(node, ast.Constant | ast.Name)
+        for by in (-1, 1):
+            other = f"({ast.unparse(node)} + {by})"
+            yield _name(node, other), lambda o=other: _become(node, o)
+
+
+def _become(node: ast.AST, text: str) -> None:
+    """Change a leaf in place, whoever refers to it."""
+    new = ast.parse(text, mode="eval").body
+    node.__class__ = type(new)  # type: ignore[assignment]
+    node.__dict__.clear()
+    node.__dict__.update(new.__dict__)
 
 
 def _put(places: list[Any], at: int, value: Any) -> None:

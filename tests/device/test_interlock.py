@@ -148,6 +148,7 @@ def test_the_warning_cannot_be_shortened():
     lock.inputs(CLOSED, 0)
     assert lock.press(10) == "warn"
     lock.indicator(True, 10)
+    watch(lock, 10, 309)
     assert lock.fire(309) == ""
     assert lock.warning_left_ms(309) == 1
     lock.press(200)  # a second press neither restarts nor shortens it
@@ -230,6 +231,12 @@ def test_the_warning_counts_down_to_zero():
     assert [lock.warning_left_ms(t) for t in (0, 299, 300, 400)] == [300, 1, 0, 0]
 
 
+def watch(lock, from_ms, to_ms):
+    """The guard looks often, as it does while a warning runs."""
+    for now_ms in range(from_ms, to_ms, 50):
+        lock.tick(now_ms)
+
+
 def ready(warning_ms=300):
     lock = m.Interlock(max_on_ms=700, warning_ms=warning_ms)
     for event in ("boot", "checks_ok"):
@@ -251,6 +258,7 @@ def test_firing_keeps_the_reason_and_the_time_the_indicator_was_lit():
     lock.press(0)
     lock.indicator(True, 0)
     reason = lock.reason
+    watch(lock, 0, 300)
     assert lock.fire(300) == "fire"
     assert (lock.reason, lock.lit_ms) == (reason, 0)
 
@@ -285,6 +293,7 @@ def test_a_dark_indicator_while_emitting_is_a_fault_at_once_and_in_a_fault_says_
     lock = ready()
     lock.press(0)
     lock.indicator(True, 0)
+    watch(lock, 0, 300)
     lock.fire(300)
     assert lock.indicator(None, 301) == "off"
     assert lock.state == "fault"
@@ -321,3 +330,36 @@ def test_a_hold_ends_arming_and_forbids_it_until_it_is_released():
     lock.release()
     lock.inputs(CLOSED, 4)
     assert lock.press(5) == "warn"
+
+
+@pytest.mark.parametrize(("gap_ms", "counts"), [(m.LOOK_MS, True), (m.LOOK_MS + 1, False)])
+def test_a_warning_that_nobody_watched_does_not_count(gap_ms, counts):
+    """A clock that leaps within what a late guard may be must not shorten the warning."""
+    lock = m.Interlock(max_on_ms=500, warning_ms=200)
+    lock.step("boot", 0)
+    lock.step("checks_ok", 0)
+    lock.inputs(CLOSED, 0)
+    lock.press(0)
+    lock.indicator(True, 0)
+    lock.tick(gap_ms)
+    assert lock.warning_left_ms(gap_ms) == (200 - gap_ms if counts else 200)
+    now = gap_ms
+    while lock.warning_left_ms(now):
+        now += 50
+        lock.tick(now)
+    assert lock.fire(now) == "fire" and now == (200 if counts else 101 + 200)
+
+
+def test_a_clock_one_back_ends_the_pause_and_the_patience_with_the_indicator():
+    lock = ready()
+    assert lock.indicator(True, 100) == ""
+    assert lock.indicator(True, 99) == "off"
+    assert (lock.state, lock.reason) == ("fault", "indicator_failed")
+    lock = ready()
+    lock.press(0)
+    lock.indicator(True, 0)
+    watch(lock, 0, 300)
+    lock.fire(300)
+    lock.step("done", 310)
+    lock.tick(309)
+    assert lock.state == "safe"

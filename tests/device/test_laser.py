@@ -584,3 +584,11 @@ def test_main_switches_off_whatever_breaks_it_again_and_again(board, monkeypatch
     off_raising(board, monkeypatch, *[error() for _ in range(main.OFF_TRIES - 1)])
     main._off(board)
     assert not board.laser.enabled
+
+
+def test_light_is_judged_although_the_clock_ran_back_behind_the_last_edge(laser, board):
+    board.now_ms -= 1
+    board.laser.light = 5000
+    for _ in range(laser_module.IDLE_READS * laser_module.STRIKES):
+        laser.poll()
+    assert laser.interlock.reason == "laser_light_unexpected"

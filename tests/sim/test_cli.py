@@ -9,6 +9,8 @@ from fieldassay_sim import interpreter
 from fieldassay_sim.cli import main
 from fieldassay_sim.errors import SetupError
 
+KEY_HEX = "b3f09c1e57d24a86e1703c9b58fa2d64907e1bc25fd8463ac07b91e2f4685d3a"
+
 QUICK = """
 title = "quick"
 [settings.laser]
@@ -33,7 +35,7 @@ why = "no light with the lid open"
 @pytest.fixture
 def keys(tmp_path):
     path = tmp_path / "units.json"
-    path.write_text(json.dumps({"sim-1": "5a" * 32}), encoding="utf-8")
+    path.write_text(json.dumps({"sim-1": KEY_HEX}), encoding="utf-8")
     return path
 
 

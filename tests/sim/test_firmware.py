@@ -6,6 +6,7 @@ A broker is not there: what needs one is tested in tests/system.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from fieldassay_sim.play import Player
 from fieldassay_sim.unit import Unit, UnitConfig, read_keys
 
 pytestmark = pytest.mark.needs("micropython")
+KEY_HEX = "b3f09c1e57d24a86e1703c9b58fa2d64907e1bc25fd8463ac07b91e2f4685d3a"
 QUICK = (
     "[settings.laser]\nwarning_ms = 100\n"
     "[settings.acquire]\ntotal_ms = 200\nexposure_max_us = 100000\ndark_frames_max = 2\n"
@@ -29,7 +31,7 @@ HANG_S = 60.0
 def make_unit(bench, folder: Path) -> Unit:
     config = UnitConfig(
         name="sim-1",
-        key_hex="5a" * 32,
+        key_hex=KEY_HEX,
         broker_host="127.0.0.1",
         broker_port=9,  # discard: nobody listens
         instrument=bench.instrument(0),
@@ -136,7 +138,7 @@ def test_a_power_cut_at_a_flash_operation_leaves_a_unit_that_boots_and_measures(
 
 def test_the_firmware_dies_with_the_simulator(make_bench, tmp_path, sources_dir):
     keys = tmp_path / "units.json"
-    keys.write_text('{"sim-1": "%s"}' % ("5a" * 32), encoding="utf-8")
+    keys.write_text(json.dumps({"sim-1": KEY_HEX}), encoding="utf-8")
     command = [sys.executable, "-m", "fieldassay_sim", "run", "--keys", str(keys)]
     command += ["--state-dir", str(tmp_path), "--sources", str(sources_dir), "--panel-port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as simulator:
@@ -150,7 +152,7 @@ def test_the_firmware_dies_with_the_simulator(make_bench, tmp_path, sources_dir)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_everything_cleanly(tmp_path, sources_dir, how):
     keys = tmp_path / "units.json"
-    keys.write_text('{"sim-1": "%s"}' % ("5a" * 32), encoding="utf-8")
+    keys.write_text(json.dumps({"sim-1": KEY_HEX}), encoding="utf-8")
     command = [sys.executable, "-m", "fieldassay_sim", "run", "--keys", str(keys)]
     command += ["--state-dir", str(tmp_path), "--sources", str(sources_dir), "--panel-port", "0"]
     with subprocess.Popen(
@@ -167,7 +169,6 @@ def test_a_signal_ends_everything_cleanly(tmp_path, sources_dir, how):
 
 
 def wait_for_pid(log: Path) -> int:
-    import json
     import time
 
     end = time.monotonic() + HANG_S

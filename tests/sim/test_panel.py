@@ -16,6 +16,8 @@ from fieldassay_sim.errors import SetupError
 from fieldassay_sim.panel_app import create_panel, serve_panel
 from fieldassay_sim.unit import Unit, UnitConfig
 
+KEY_HEX = "b3f09c1e57d24a86e1703c9b58fa2d64907e1bc25fd8463ac07b91e2f4685d3a"
+
 TRAY = (
     'title = "A tray"\n[samples.acetone]\ntitle = "Acetone"\nreference = "acetone"\n'
     '[samples.dye]\ntitle = "Dye"\nfluorescence = { rate_per_ms = 9.0 }\n'
@@ -26,7 +28,7 @@ TRAY = (
 async def panel(make_bench, tmp_path):
     """A client of the panel of one unit that was never powered on."""
     bench: Bench = make_bench(TRAY)
-    config = UnitConfig("sim-1", "5a" * 32, "127.0.0.1", 9)
+    config = UnitConfig("sim-1", KEY_HEX, "127.0.0.1", 9)
     unit = Unit(config, bench.condition(0), tmp_path)
     transport = httpx.ASGITransport(create_panel(bench, [unit]))
     async with httpx.AsyncClient(transport=transport, base_url="http://panel") as client:
@@ -143,7 +145,7 @@ CHROMIUM = [
 def simulator(tmp_path, sources_dir):
     """A running simulator with the default tray and no broker: (panel address, command line)."""
     keys = tmp_path / "units.json"
-    keys.write_text(json.dumps({"sim-1": "5a" * 32}), encoding="utf-8")
+    keys.write_text(json.dumps({"sim-1": KEY_HEX}), encoding="utf-8")
     program = [sys.executable, "-m", "fieldassay_sim"]
     command = [*program, "run", "--keys", str(keys), "--state-dir", str(tmp_path / "units")]
     command += ["--sources", str(sources_dir), "--panel-port", "0", "--broker-port", "9"]

@@ -13,6 +13,7 @@ from fieldassay_sim.audit import RULES
 from fieldassay_sim.unit import Unit, UnitConfig
 
 pytestmark = pytest.mark.needs("micropython")
+KEY_HEX = "b3f09c1e57d24a86e1703c9b58fa2d64907e1bc25fd8463ac07b91e2f4685d3a"
 TRAY = 'title = "t"\n[samples.acetone]\nreference = "acetone"\n'
 HANG_S = 60.0
 
@@ -75,7 +76,7 @@ def plant(tmp_path, root, monkeypatch):
 def broken_rules(bench, folder) -> set[str]:
     async def work():
         config = UnitConfig(
-            "sim-1", "5a" * 32, "127.0.0.1", 9, settings={"laser": {"warning_ms": WARNING_MS}}
+            "sim-1", KEY_HEX, "127.0.0.1", 9, settings={"laser": {"warning_ms": WARNING_MS}}
         )
         unit = Unit(config, bench.condition(0), folder)
         hands = {

@@ -22,6 +22,7 @@ from fieldassay_sim.unit import Unit, UnitConfig
 from littlefs import LittleFS, UserContext
 
 pytestmark = pytest.mark.needs("micropython")
+KEY_HEX = "b3f09c1e57d24a86e1703c9b58fa2d64907e1bc25fd8463ac07b91e2f4685d3a"
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
 PUBLIC = KEY.public_key().public_bytes_raw()
 BLOCK, BLOCKS = 4096, 1024
@@ -85,7 +86,7 @@ def run_until(
 ) -> Unit:
     """Switch the unit on, wait until `done`, switch it off."""
     bench = Bench(parse(SCENARIO, folder / "t.toml"), References(sources))
-    config = UnitConfig(name, "5a" * 32, "127.0.0.1", port, bench.instrument(0))
+    config = UnitConfig(name, KEY_HEX, "127.0.0.1", port, bench.instrument(0))
 
     async def work() -> Unit:
         unit = Unit(config, bench.condition(0), folder)
