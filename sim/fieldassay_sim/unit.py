@@ -145,12 +145,12 @@ class Unit:
         """Take the power away now: SIGKILL, laser dark, and power back after a moment."""
         self.power_cuts += 1
         self.hardware.cut_after_flash_ops = None
-        self._reset("power_cut")
+        self.events.emit("power_cut")
+        self._reset()
 
-    def _reset(self, why: str) -> None:
+    def _reset(self) -> None:
         self._cut = True
         self.hardware.op_laser_off()
-        self.events.emit(why)
         self._kill()
 
     def cut_power_at_flash_op(self, count: int) -> None:
@@ -176,7 +176,8 @@ class Unit:
         self.hardware.outputs.watchdog_at_ms = fed_ms + late_ms
         if self.hardware.starved_ms() > WATCHDOG_MS:
             self.watchdog_resets += 1
-            self._reset("watchdog_reset")
+            self.events.emit("watchdog_reset")
+            self._reset()
 
     async def _supervise(self) -> None:
         while not self._stopping:
