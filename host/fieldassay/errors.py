@@ -17,6 +17,7 @@ class FieldassayError(Exception):
     """
 
     def __init__(self, code: str, what: str, do_next: str) -> None:
+        what, do_next = printable(what), printable(do_next)
         super().__init__(f"{what} {do_next}")
         self.code = code
         self.what = what
@@ -25,6 +26,11 @@ class FieldassayError(Exception):
     def as_dict(self) -> dict[str, str]:
         """The error as every interface shows it: `{"code", "what", "do_next"}`."""
         return {"code": self.code, "what": self.what, "do_next": self.do_next}
+
+
+def printable(text: str) -> str:
+    """Text in which nothing that a unit or a file put there moves a cursor or colours a line."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 class SetupError(FieldassayError):

@@ -187,11 +187,13 @@ class Ingest:
         event = {"type": "quarantine", "number": number, "topic": delivery.topic}
         self._feed.publish({**event, **error.as_dict()})
         if unit is not None and refused.place is not None:
+            if refused.key is not None:  # a unit that has its new key reads no other
+                self._units.seen_with(unit, refused.key, self._now_ms())
             boot, seq = refused.place
             digest = hashlib.sha256(delivery.payload).digest()
             self._send(
                 "receipt",
-                unit.key,
+                self._units.key(unit.name),
                 answers.receipt(
                     unit.name, boot, seq, digest, "quarantined", f"q{number}", self._now_ms()
                 ),

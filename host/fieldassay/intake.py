@@ -46,6 +46,7 @@ class Refused(Exception):  # noqa: N818 - it carries the error, it is none itsel
         self.error = error
         self.unit = unit
         self.place = place
+        self.key: bytes | None = None  # that opened it, where one did
 
 
 def open_message(
@@ -91,7 +92,11 @@ def open_message(
         key, opened = open_with(payload, unit.accepted(now_ms))
     except WireError as error:
         raise Refused(_typed(error)) from error
-    return Message(unit, kind, _fields(unit, kind, opened), key)
+    try:
+        return Message(unit, kind, _fields(unit, kind, opened), key)
+    except Refused as refused:
+        refused.key = key
+        raise
 
 
 def open_with(payload: bytes, keys: Sequence[bytes]) -> tuple[bytes, memoryview]:

@@ -7,6 +7,7 @@ and no error holds a secret.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from fieldassay.errors import BenchError, UnitError
 
 SETTINGS = "/settings.json"
 TRUST = "/trust.json"
+HARDWARE = "/hardware.json"
+BOOT = "/spool/boot"  # the unit counts its starts there; measurements are numbered by it
+BOOTS_SKIPPED = 1000  # starts after which the host has heard nothing
 SPOOL = "/spool"
 # In this order: what opens doors first, so that a cut leaves no unit that can still speak.
 SECRETS = (SETTINGS, SETTINGS + ".new", TRUST, TRUST + ".new", "/calibration.json", SPOOL, "/log")
@@ -38,6 +42,9 @@ class Board(Protocol):
 
     def remove(self, path: str) -> None:
         """Remove a file or a folder."""
+
+    def mkdir(self, path: str) -> None:
+        """Make a folder where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +129,9 @@ def read(board: Board) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(board.get(SETTINGS))
-        if not isinstance(found["unit"], str):
-            raise ValueError("no name")
-    except (ValueError, KeyError, TypeError):
+        if not isinstance(found["unit"], str) or not isinstance(found["broker"], dict):
+            raise ValueError("no name or no broker")
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise UnitError(
             "unit_settings_damaged",
             "The unit has settings that cannot be read.",
@@ -147,15 +154,29 @@ def check_identity(found: Mapping[str, Any] | None, name: str, replace: bool) ->
         )
 
 
-def write(board: Board, document: Mapping[str, Any], firmware_keys: Sequence[str] | None) -> None:
-    """Write settings (last) and the keys that updates must be signed with, and read both back.
+def write(
+    board: Board,
+    document: Mapping[str, Any],
+    firmware_keys: Sequence[bytes] | None = None,
+    hardware: Mapping[str, Any] | None = None,
+) -> None:
+    """Write settings last, after what else is given, and read all of it back.
+
+    Args:
+        board: At its prompt.
+        document: The settings.
+        firmware_keys: Public keys that updates must be signed with; None: what is there stays.
+        hardware: What its builder measured, checked; None: what is there stays.
 
     Raises:
         BenchError: `provision_not_verified`, or the board cannot be written.
     """
-    files = {SETTINGS: _json(document)}
+    files = {}
     if firmware_keys is not None:
-        files = {TRUST: _json({"firmware_keys": list(firmware_keys)}), **files}
+        files[TRUST] = _json({"firmware_keys": [key.hex() for key in firmware_keys]})
+    if hardware is not None:
+        files[HARDWARE] = _json(hardware)
+    files[SETTINGS] = _json(document)
     for path, data in files.items():
         board.put(path, data)
     for path, data in files.items():
@@ -165,6 +186,35 @@ def write(board: Board, document: Mapping[str, Any], firmware_keys: Sequence[str
                 f"The board gives back another {path} than was written.",
                 "Type the command again; if it stays, the flash is failing.",
             )
+
+
+def trusted_keys(board: Board) -> int:
+    """How many keys the unit takes updates from; 0 also where its file cannot be read."""
+    if TRUST[1:] not in {entry.name for entry in board.listdir("/")}:
+        return 0
+    try:
+        return len(json.loads(board.get(TRUST))["firmware_keys"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return 0
+
+
+def go_on_after(board: Board, boot: int) -> None:
+    """Let the unit number its measurements after those of this start, of which the host has some.
+
+    A unit that began again at 1 would use numbers twice; the host would put what it sends aside.
+
+    Raises:
+        BenchError: The board cannot be written.
+    """
+    there = {entry.name for entry in board.listdir("/")}
+    names = {entry.name for entry in board.listdir(SPOOL)} if SPOOL[1:] in there else set()
+    counted = -1
+    if BOOT.rpartition("/")[2] in names:
+        with contextlib.suppress(ValueError):
+            counted = int(board.get(BOOT))
+    if counted <= boot:
+        board.mkdir(SPOOL)
+        board.put(BOOT, str(boot + BOOTS_SKIPPED).encode())
 
 
 def waiting(board: Board) -> int:

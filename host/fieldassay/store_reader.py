@@ -123,6 +123,12 @@ class Reader:
             [{**json.loads(body), "created_ms": ms} for body, ms in verdicts],
         )
 
+    def newest_boot(self, unit: str) -> int:
+        """The highest start of a unit that a record is from; 0 if there is none."""
+        with self._reading() as db:
+            row = db.execute("SELECT max(boot) FROM measurement WHERE unit = ?", (unit,)).fetchone()
+        return int(row[0] or 0)
+
     def checks(self, unit: str, limit: int) -> list[dict[str, Any]]:
         """The newest performance checks of a unit first: the stored form, `number`, `made_ms`."""
         with self._reading() as db:

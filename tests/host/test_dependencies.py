@@ -27,7 +27,7 @@ RIM = {
     "config", "store", "store_reader", "ingest", "web", "cli", "commands", "live", "units",
     "service", "link", "broker", "library_build", "pinned", "database", "supervisor", "evaluate",
     "release", "bench",
-    "authority", "broker_config", "private_file", "provision", "label", "equip",
+    "authority", "broker_config", "private_file", "provision", "label", "equip", "hardware_file",
     "duty",
 }  # fmt: skip
 

@@ -55,7 +55,7 @@ def test_provision_rotate_retire(main, home, tmp_path, capfd):
             repl.put("/spool/00000001-00000001-aa.rec", b"measured")
         assert main("unit", "retire", "a", "--port", board.port) == 1
         assert on_board(board) == second
-        assert main("unit", "retire", "a", "--port", board.port, "--force") == 0
+        assert main("unit", "retire", "a", "--port", board.port, "--force", "--yes") == 0
         with Repl(board.port) as repl:
             repl.enter()
             names = {entry.name for entry in repl.listdir("/")}

@@ -25,6 +25,7 @@ READ_S = 0.05  # one read; a wait is many of them
 ENTER_TRIES = 6  # Ctrl-C, a little longer each time, until the raw prompt answers
 ANSWER_S = 5.0  # the prompt itself answers at once; this is a hang detector
 EXEC_S = 10.0  # silence allowed to a piece of code, unless the caller says otherwise
+OUTPUT_MAX = 16 * 1024 * 1024  # bytes that one piece of code may print
 RESET_S = 15.0  # from a hard reset until the port is back
 CHUNK_BYTES = 128  # of code to the older prompt, which has no flow control
 CHUNK_PAUSE_S = 0.01
@@ -197,7 +198,7 @@ class RawRepl:
         said = self.exec(f"print(repr({expression}))", timeout_s).decode("utf-8", "replace")
         try:
             return ast.literal_eval(said.strip())
-        except (ValueError, SyntaxError) as error:
+        except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
             raise self._confused(said) from error
 
     def _paste(self, data: bytes) -> None:
@@ -236,6 +237,9 @@ class RawRepl:
                 last = time.monotonic()
                 part, mark, rest = data.partition(END)
                 found += part
+                if len(found) > OUTPUT_MAX:
+                    self._write(INTERRUPT)
+                    raise self._confused(found[-60:].decode("latin-1"))
                 if part and on_output is not None:
                     on_output(part)
                 if mark:

@@ -44,3 +44,7 @@ class Repl(RawRepl):
     def remove(self, path: str) -> None:
         """Remove a file, or a folder with all that is in it."""
         self.files.remove(path)
+
+    def mkdir(self, path: str) -> None:
+        """Make a folder, and those above it."""
+        self.files.mkdir(path)

@@ -46,7 +46,10 @@ class Service:
 
     def log(self, count: int = 50) -> list[dict[str, Any]]:
         """The newest entries of its log, oldest first."""
-        return list(self._ask(f"log({count})")[0]["entries"])
+        entries = self._ask(f"log({count})")[0].get("entries")
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise self._nonsense("log", "no list of entries")
+        return entries
 
     def wipe(self, *, drop_measurements: bool = False) -> list[str]:
         """Remove everything of the unit's identity; what was removed."""
@@ -68,11 +71,17 @@ class Service:
         """
         patience_s = exposure_us * frames / 1e6 + (TRIGGER_S if light else 15.0)
         answer, lines = self._ask(f"measure({light}, {exposure_us}, {frames})", patience_s)
-        data = b"".join(base64.b64decode(line) for line in lines)
-        arrays, at = {}, 0
-        for name, count, width in answer.pop("arrays"):
-            arrays[name] = np.frombuffer(data[at : at + count * width], "<u4").copy()
-            at += count * width
+        try:
+            data = b"".join(base64.b64decode(line) for line in lines)
+            arrays, at = {}, 0
+            announced = answer.pop("arrays")
+            if len(data) != sum(count * width for _, count, width in announced):
+                raise ValueError("fewer or more bytes than announced")
+            for name, count, width in announced:
+                arrays[str(name)] = np.frombuffer(data[at : at + count * width], "<u4").copy()
+                at += count * width
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._nonsense("measure", repr(error)) from error
         return answer, arrays
 
     def _ask(self, call: str, timeout_s: float = 20.0) -> tuple[dict[str, Any], list[bytes]]:
@@ -80,18 +89,26 @@ class Service:
         first, _, rest = said.partition(b"\n")
         try:
             answer = json.loads(first)
-        except ValueError as error:
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise self._nonsense(call, repr(first[:60]))
+        told = answer.get("error")
+        if told:
+            told = told if isinstance(told, dict) else {}
             raise BenchError(
-                "board_confused",
-                f"The unit at {self._repl.port} answered {first[:60]!r} to {call}.",
-                "Repeat the command; if it stays, flash the unit again.",
-            ) from error
-        if answer.get("error"):
-            told = answer["error"]
-            raise BenchError(
-                "unit_refused", f"{told['what']} ({told['code']})", str(told["do_next"])
+                "unit_refused",
+                f"{told.get('what', 'The unit refuses')} ({told.get('code', 'no code')})",
+                str(told.get("do_next", "Read its display.")),
             )
         return answer, rest.split()
+
+    def _nonsense(self, call: str, said: str) -> BenchError:
+        return BenchError(
+            "board_confused",
+            f"The unit at {self._repl.port} answered {said} to {call}.",
+            "Repeat the command; if it stays, flash the unit again.",
+        )
 
 
 def running_slot(repl: Repl) -> str | None:
@@ -103,6 +120,6 @@ def running_slot(repl: Repl) -> str | None:
     try:
         told = json.loads(repl.get("/slot.json"))
         wanted = told.get("active", told.get("slot"))
-    except (BenchError, ValueError, AttributeError):
+    except (BenchError, ValueError, AttributeError, RecursionError):
         wanted = None
-    return wanted if wanted in slots else slots[0]
+    return wanted if isinstance(wanted, str) and wanted in slots else slots[0]

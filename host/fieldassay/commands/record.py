@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fieldassay_wire import cbor, mac0, messages
+from fieldassay_wire import cbor, keys, mac0, messages
 from fieldassay_wire.errors import WireError
 
 from fieldassay import config
@@ -116,16 +116,18 @@ def _utc(ms: int) -> str:
 def _show(args: argparse.Namespace, record: Record, registry: UnitRegistry) -> int:
     line = record.summary
     problem = _problem(record, registry)
+    key = "" if problem else _fingerprint(record, registry)
     if args.json:
         seal = "ok" if problem is None else problem.code
-        print(json.dumps({**_facts(line), "seal": seal, "verdicts": record.verdicts}))
+        print(json.dumps({**_facts(line), "seal": seal, "key": key, "verdicts": record.verdicts}))
         return 0
     taken = _utc(line.taken_ms) if line.taken_ms else "unknown"
     print(f"record    {line.record_id}")
     print(f"taken     {taken} by the unit's clock ({line.clock})")
     print(f"received  {_utc(line.received_ms)}")
     print(f"sha256    {line.sha256}  ({line.size_bytes} bytes)")
-    print(f"seal      {'ok' if problem is None else f'{problem.what} {problem.do_next}'}")
+    seal = f"ok, key {key}" if problem is None else f"{problem.what} {problem.do_next}"
+    print(f"seal      {seal}")
     print(f"flags     {', '.join(line.flags) or 'none'}")
     for verdict in record.verdicts:
         names = " + ".join(s["name"] for s in verdict["substances"]) or family_name(verdict)
@@ -242,6 +244,12 @@ def _all_ids(store: Store) -> list[str]:
         ids += [line.record_id for line in page]
         before = page[-1].number
     return ids[::-1]
+
+
+def _fingerprint(record: Record, registry: UnitRegistry) -> str:
+    """Of the key that sealed it, as on the label of the unit at that time."""
+    key, _ = open_with(record.sealed, registry.get(record.summary.unit).every_key())
+    return keys.fingerprint(key)
 
 
 def _problem(record: Record, registry: UnitRegistry) -> FieldassayError | None:

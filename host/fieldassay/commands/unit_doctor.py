@@ -10,6 +10,7 @@ import json
 
 from fieldassay.bench import many, visits
 from fieldassay.bench.doctor import Finding
+from fieldassay.errors import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
             print(json.dumps({"port": outcome.port, "info": info, "findings": told}))
             continue
         unit = (info.get("settings") or {}).get("unit", "no name")
-        print(f"{outcome.port}  {unit}  {'ok' if not findings else f'{len(findings)} wrong'}")
+        verdict = "ok" if not findings else f"{len(findings)} wrong"
+        print(f"{outcome.port}  {printable(str(unit))}  {verdict}")
         for finding in findings:
             print(f"  {finding.code}: {finding.what}\n    {finding.do_next}")
     return int(wrong)

@@ -7,10 +7,9 @@ import getpass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fieldassay import config, equip, label, provision
+from fieldassay import config, equip, hardware_file, label, provision
 from fieldassay.authority import Authority
 from fieldassay.errors import SetupError
-from fieldassay.units import UnitRegistry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,12 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--firmware-key",
         action="append",
-        metavar="HEX",
-        help="public key that updates must be signed with; repeat for more",
+        metavar="KEY",
+        help="public key, in hex or a file, that updates must be signed with; repeat for more "
+        "(those this host trusts)",
+    )
+    parser.add_argument(
+        "--hardware", type=Path, metavar="FILE", help="what its builder measured: hardware.json"
     )
     parser.add_argument("--label", type=Path, metavar="FILE", help="label: .svg, .png or .pdf")
     parser.add_argument(
-        "--replace", action="store_true", help="also if the board is another unit, or damaged"
+        "--replace",
+        action="store_true",
+        help="also if the board is another unit, or damaged, or the name has a unit already",
     )
     parser.add_argument("--home", type=Path, help="home folder (default: FIELDASSAY_HOME)")
 
@@ -46,18 +51,26 @@ def run(args: argparse.Namespace) -> int:
     network = _network(args, authority)
     if args.label is not None and label.form_of(args.label) not in label.FORMS:
         label.draw(args.name, "0000-0000", label.form_of(args.label))  # raises what is wrong
-    fingerprint = equip.equip(
+    done = equip.equip(
         args.port,
         args.name,
         network,
-        UnitRegistry(home.units),
+        home,
         args.firmware_key,
         datetime.now(UTC),
         replace=args.replace,
+        hardware=None if args.hardware is None else hardware_file.read(args.hardware),
     )
-    print(f"{args.name} is provisioned and verified; key {fingerprint}.")
+    print(f"{args.name} is provisioned and verified; key {done.fingerprint}.")
+    if done.firmware_keys:
+        print(f"Firmware keys it trusts: {done.firmware_keys}.")
+    else:
+        print(
+            "WARNING: it trusts no firmware key and will refuse every update. "
+            "Type the command again with --firmware-key."
+        )
     if args.label is not None:
-        _write_label(args.label, args.name, fingerprint)
+        _write_label(args.label, args.name, done.fingerprint)
     return 0
 
 

@@ -17,7 +17,6 @@ from fieldassay.bench.jobs import Document, Outcome, Progress
 from fieldassay.bench.repl import Repl
 from fieldassay.frame import Frame
 from fieldassay.provision import Network
-from fieldassay.units import UnitRegistry
 from fieldassay.web import bench_views
 from fieldassay.web.shield import WebError
 
@@ -153,11 +152,11 @@ class BenchWork:
                 asked.port,
                 asked.name,
                 network,
-                UnitRegistry(home.units),
+                home,
                 [asked.firmware_key] if asked.firmware_key else None,
                 now,
                 replace=asked.replace,
-            )
+            ).fingerprint
             labels = [
                 Document(f"label.{form}", kind, label.draw(asked.name, fingerprint, f".{form}"))
                 for form, kind in (("svg", SVG), ("pdf", PDF))
