@@ -138,6 +138,21 @@ def ambient_light(instrument: Instrument, level: float) -> Floats:
     return level * light * instrument.response()
 
 
+def lamp_light(instrument: Instrument, lines: tuple[tuple[float, float], ...]) -> Floats:
+    """Light of a spectral lamp held at the aperture, electrons per s, shape (pixels,).
+
+    Args:
+        instrument: The unit; its line width is that of each line.
+        lines: (wavelength in nm, electrons per s in the pixel at its top).
+    """
+    wavelengths = instrument.wavelengths_nm()
+    light = np.zeros(instrument.pixels)
+    for line_nm, height in lines:
+        width_nm = instrument.width_cm1 * line_nm**2 / 1e7
+        light += height * np.exp(-4.0 * np.log(2.0) * ((wavelengths - line_nm) / width_nm) ** 2)
+    return light * instrument.response()
+
+
 def _pixel_share(instrument: Instrument) -> Floats:
     # A pixel collects what falls between its edges: proportional to its width in cm-1, 1 on
     # average.

@@ -39,6 +39,7 @@ class Condition:
     detector_mdegc: int = 25_000
     laser_mdegc: int = 25_000
     room_light: float = 1.0
+    lamp: tuple[tuple[float, float], ...] = ()  # as in `optics.lamp_light`
     clock: str = "rtc"
     interlock_unreadable: bool = False
     indicator_broken: bool = False
@@ -338,6 +339,8 @@ class Hardware:
         degc = state.detector_mdegc / 1000.0
         room = self._room.mean(exposure.from_ms, exposure.to_ms)
         light = optics.ambient_light(self.instrument, room)
+        if state.lamp:
+            light = light + optics.lamp_light(self.instrument, state.lamp)
         if state.detector_saturated:
             light = light + 1e9
         if mean_mw > 0 and state.package is not None:

@@ -6,6 +6,7 @@ itself `solve`, both written forms `document`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,12 +53,13 @@ class Attempt:
             )
         return self
 
-    def document(self, name: str, day: str) -> bytes:
+    def document(self, name: str, day: str, hot_pixels: Sequence[int] = ()) -> bytes:
         """The unit's file calibration.json.
 
         Args:
             name: Id of the calibration.
             day: YYYY-MM-DD.
+            hot_pixels: Those that are not to be believed, increasing.
 
         Raises:
             CalibrationError: `calibration_refused`, `calibration_without_pixels`.
@@ -69,7 +71,7 @@ class Attempt:
                 "These files have no pixel axis, so the result cannot be put into a unit.",
                 "Measure with the unit itself, or export in pixels.",
             )
-        return document.calibration_json(self.solved, name, day, self.positions)
+        return document.calibration_json(self.solved, name, day, self.positions, hot_pixels)
 
     def summary(self) -> str:
         """The figures in one line."""

@@ -7,6 +7,7 @@ would round them.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ Floats = NDArray[np.float64]
 DIGITS = 12
 
 
-def calibration_json(solved: Solved, name: str, date: str, positions: Floats) -> bytes:
+def calibration_json(
+    solved: Solved, name: str, date: str, positions: Floats, hot_pixels: Sequence[int] = ()
+) -> bytes:
     """The unit's file. Positions must be pixels.
 
     Args:
@@ -26,6 +29,7 @@ def calibration_json(solved: Solved, name: str, date: str, positions: Floats) ->
         name: Its id.
         date: Day, YYYY-MM-DD.
         positions: The pixels, shape (N,).
+        hot_pixels: Those that are not to be believed, increasing.
     """
     axis = solved.axis
     assert axis.laser_nm is not None
@@ -35,7 +39,7 @@ def calibration_json(solved: Solved, name: str, date: str, positions: Floats) ->
         "excitation_pm": round(axis.laser_nm * 1000.0),
         "coefficients_nm": [f"{c:.{DIGITS}g}" for c in axis.pixel_coefficients_nm()],
         "linearity": [],
-        "hot_pixels": [],
+        "hot_pixels": list(hot_pixels),
         "dark": None,
         "resolution_cm1": f"{line_width_cm1(solved, positions):.2f}",
         "response": None,

@@ -1,8 +1,8 @@
 """Calibrate the wavelength axis and the laser of a unit from measurements of a lamp and standards.
 
-Measurements are spectrum files, or records of the evidence store (`record:ID`). A fit that is not
-good enough is refused with its reasons, and nothing is written. With --port the file is put on the
-unit itself; it must pass a performance check afterwards.
+Measurements are spectrum files, records of the evidence store (`record:ID`), or made now at the
+port (`live`). A fit that is not good enough is refused with its reasons, and nothing is written.
+With --port the file is put on the unit itself; it must pass a performance check afterwards.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from fieldassay.errors import CalibrationError
 from fieldassay.private_file import write_private
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from fieldassay.calibrate.measured import Session
 
 RECORD = "record:"
+LIVE = "live"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("unit", help="name of the unit")
     for option, example in (("--lamp", "neon=FILE"), ("--standard", "polystyrene=FILE")):
         parser.add_argument(
-            option, action="append", required=True, metavar="NAME=FILE",
-            help=f"a measurement, for example {example}; may be given several times",
+            option, action="append", required=True, metavar="NAME=SOURCE",
+            help=f"a measurement: {example}, or record:ID of the store, or live: measured now "
+            "at --port; may be given several times",
         )  # fmt: skip
     parser.add_argument("--laser-nm", type=float, default=785.0, help="nominal laser (785)")
     parser.add_argument(
@@ -48,9 +53,18 @@ def run(args: argparse.Namespace) -> int:
     from fieldassay.residual_plot import residual_plot
 
     home = config.home(args.home).create()
-    common = _session(args, home)
+    hot_pixels: tuple[int, ...] = ()
+    if _is_live(args):
+        common, hot_pixels = _live(args)
+    else:
+        common = _session(args, home)
     ends_nm = _pair(args.guess_nm) if args.guess_nm else None
-    tried = attempt(common, len(args.lamp), args.laser_nm, ends_nm)
+    if ends_nm is None and _is_live(args) and common.guess is not None:
+        # The unit's old axis may be far off: it says where to look, not which line is which.
+        first, last = common.guess(common.measured[0].at[[0, -1]]).tolist()
+        ends_nm = (first, last)
+    lamps = len(common.measured) - len(args.standard)  # a live lamp gives several exposures
+    tried = attempt(common, lamps, args.laser_nm, ends_nm)
     day = datetime.fromtimestamp(now_ms() / 1000.0, UTC).strftime("%Y-%m-%d")
     home.checks.mkdir(exist_ok=True, mode=0o700)
     stem = home.checks / f"{args.unit}-calibration-{day}"
@@ -60,8 +74,40 @@ def run(args: argparse.Namespace) -> int:
     print(f"report: {stem}.json and .pdf")
     tried.accepted()
     if args.out or args.port:
-        _write(args, tried.document(args.name or f"{args.unit}-{day}", day))
+        _write(args, tried.document(args.name or f"{args.unit}-{day}", day, hot_pixels))
     return 0
+
+
+def _is_live(args: argparse.Namespace) -> bool:
+    live = [_named(text)[1] == LIVE for text in (*args.lamp, *args.standard)]
+    if any(live) and not (all(live) and args.port):
+        raise _bad("live needs --port, and all measurements live.")
+    return all(live)
+
+
+def _live(args: argparse.Namespace) -> tuple[Session, tuple[int, ...]]:
+    """Guide a person through the measurements at the unit's port."""
+    from fieldassay.bench.calibrating import live_session
+    from fieldassay.bench.repl import Repl
+    from fieldassay.calibrate.detector import fit_dark
+    from fieldassay.terminal_plot import curve
+
+    def ask(step: str) -> None:
+        input(f"{step} Then press Enter. ")
+
+    def shown(what: str, values: NDArray[np.float64]) -> None:
+        top, pixels = float(values.max()), range(len(values))
+        print(f"{what}: {top:.0f} counts at most")
+        print("\n".join(curve(pixels, values.tolist(), (0.0, max(top, 1.0)), 78, 5)[:5]))
+
+    with Repl(args.port) as repl:
+        lamps, standards = (
+            [_named(text)[0] for text in part] for part in (args.lamp, args.standard)
+        )
+        common, darks = live_session(repl, args.unit, lamps, standards, ask, print, shown)
+    hot_pixels = fit_dark(darks).hot_pixels
+    print(f"{len(hot_pixels)} hot pixels")
+    return common, hot_pixels
 
 
 def _session(args: argparse.Namespace, home: config.Home) -> Session:
