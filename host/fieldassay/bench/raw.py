@@ -27,8 +27,11 @@ ANSWER_S = 5.0  # the prompt itself answers at once; this is a hang detector
 EXEC_S = 10.0  # silence allowed to a piece of code, unless the caller says otherwise
 OUTPUT_MAX = 16 * 1024 * 1024  # bytes that one piece of code may print
 RESET_S = 15.0  # from a hard reset until the port is back
-CHUNK_BYTES = 128  # of code to the older prompt, which has no flow control
-CHUNK_PAUSE_S = 0.01
+# The older prompt has no flow control: what a busy board has no room for is lost. A micro:bit keeps
+# 64 bytes. Code that came apart does not compile, and what does not compile did not run: again.
+CHUNK_BYTES = 32
+CHUNK_PAUSE_S = 0.004
+SEND_TRIES = 4  # each with twice the pause of the one before
 
 INTERRUPT, RAW, PASTE, END, FRIENDLY = b"\x03", b"\r\x01", b"\x05A\x01", b"\x04", b"\r\x02"
 BANNER = b"raw REPL; CTRL-B to exit\r\n"
@@ -151,10 +154,13 @@ class RawRepl:
             BenchError: `board_raised` (with `trace`), `board_timeout` (the code was interrupted),
                 `board_disconnected`, `board_confused`.
         """
-        self.start(code)
-        output = self._until_end(timeout_s, on_output)
-        trace = self._until_end(ANSWER_S, None)
-        self._expect(b">", ANSWER_S, "the end of the code")
+        for attempt in range(SEND_TRIES):
+            self.start(code, slower=attempt)
+            output = self._until_end(timeout_s, on_output)
+            trace = self._until_end(ANSWER_S, None)
+            self._expect(b">", ANSWER_S, "the end of the code")
+            if self._pasting or b"\nSyntaxError" not in trace:
+                break
         if trace:
             text = trace.decode("utf-8", "replace").strip()
             raise BenchError(
@@ -165,8 +171,12 @@ class RawRepl:
             )
         return output
 
-    def start(self, code: str | bytes) -> None:
+    def start(self, code: str | bytes, *, slower: int = 0) -> None:
         """Send code and let it run without waiting for what it prints.
+
+        Args:
+            code: Python source.
+            slower: To a prompt without flow control: how often the pause is doubled.
 
         Raises:
             BenchError: `board_confused`, `board_disconnected`.
@@ -180,12 +190,18 @@ class RawRepl:
                 return
             self._pasting = False
             if answer != b"R\x00":  # no raw-paste known: the board took it for Ctrl-A
+                self._unread = answer + self._unread
                 self._expect(BANNER + b">", ANSWER_S, "the raw prompt")
-        for at in range(0, len(data), CHUNK_BYTES):
-            self._write(data[at : at + CHUNK_BYTES])
-            time.sleep(CHUNK_PAUSE_S)
-        self._write(END)
-        self._expect(b"OK", ANSWER_S, "code")
+        for attempt in range(slower, slower + SEND_TRIES):
+            for at in range(0, len(data), CHUNK_BYTES):
+                self._write(data[at : at + CHUNK_BYTES])
+                time.sleep(CHUNK_PAUSE_S * 2**attempt)
+            self._write(END)
+            if self._wait(b"OK", ANSWER_S).endswith(b"OK"):
+                return
+            self._write(INTERRUPT)  # the end was lost: the prompt forgets what came of the code
+            self._drain(0.1)
+        raise self._confused("")
 
     def eval_json(self, expression: str, timeout_s: float = EXEC_S) -> Any:
         """The value of an expression on the board: numbers, text, bytes, lists, dicts, None.

@@ -18,6 +18,7 @@ from fieldassay.errors import BenchError
 
 BLOCK_BYTES = 1024
 SMALL_BLOCK_BYTES = 64  # for boards with a heap of a few kB
+BLOCK_TRIES = 4
 Progress = Callable[[int, int], None]  # bytes done, bytes in total
 
 # What a board can, asked once a session; `_fa` holds the functions that follow.
@@ -207,7 +208,7 @@ class Files:
             wanted = hashlib.sha256(data).digest()
             good = self.get(beside) == data if stored is None else stored == wanted == streamed
             if not good:
-                raise _mismatch(path)
+                raise _mismatch(path, atomic=atomic)
         except BenchError as error:
             if error.code != "board_disconnected":
                 with contextlib.suppress(BenchError):
@@ -235,11 +236,24 @@ class Files:
                 import binascii
 
                 literal = f"binascii.a2b_base64({binascii.b2a_base64(part, newline=False)!r})"
-            self._repl.exec(f"b={literal}\nu(b)\nw(b)")
+            self._send_block(part, literal)
             if progress is not None:
                 progress(at + len(part), len(data))
         self._repl.exec("f.close()")
         return bytes(self._repl.eval_json("h.digest()")) if hashing else None
+
+    def _send_block(self, part: bytes, literal: str) -> None:
+        """Have a block written only if it arrived whole; a line without flow control may lose some.
+
+        Raises:
+            BenchError: `file_mismatch`.
+        """
+        told = f"{len(part)},{sum(part)}"
+        code = f"b={literal}\ng=(len(b),sum(b))==({told})\nif g:\n u(b)\n w(b)\nprint(g)"
+        for _ in range(BLOCK_TRIES):
+            if self._repl.exec(code).strip() == b"True":
+                return
+        raise _mismatch("A block")
 
     def mkdir(self, path: str) -> None:
         """Make a folder and those above it; one that is there is fine."""
@@ -335,10 +349,11 @@ class Files:
         )
 
 
-def _mismatch(path: str) -> BenchError:
+def _mismatch(path: str, *, atomic: bool = True) -> BenchError:
+    old = "the old file is unchanged" if atomic else "it was removed, and so is the old one"
     return BenchError(
         "file_mismatch",
-        f"{path} on the board is not what was sent; the old file is unchanged.",
+        f"{path} on the board is not what was sent; {old}.",
         "Try again with another cable; if it stays, the flash is worn out.",
     )
 
