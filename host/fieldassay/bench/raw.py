@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import errno
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +35,7 @@ CHUNK_PAUSE_S = 0.004
 SEND_TRIES = 4  # each with twice the pause of the one before
 
 INTERRUPT, RAW, PASTE, END, FRIENDLY = b"\x03", b"\r\x01", b"\x05A\x01", b"\x04", b"\r\x02"
+_UNCOMPILED = re.compile(rb"\n(Syntax|Indentation)Error")
 BANNER = b"raw REPL; CTRL-B to exit\r\n"
 
 
@@ -159,7 +161,7 @@ class RawRepl:
             output = self._until_end(timeout_s, on_output)
             trace = self._until_end(ANSWER_S, None)
             self._expect(b">", ANSWER_S, "the end of the code")
-            if self._pasting or b"\nSyntaxError" not in trace:
+            if self._pasting or not _UNCOMPILED.search(trace):
                 break
         if trace:
             text = trace.decode("utf-8", "replace").strip()
@@ -211,7 +213,7 @@ class RawRepl:
         Raises:
             BenchError: As `exec`; `board_confused` where the value has no literal form.
         """
-        said = self.exec(f"print(repr({expression}))", timeout_s).decode("utf-8", "replace")
+        said = self.exec(f"print(repr(({expression})))", timeout_s).decode("utf-8", "replace")
         try:
             return ast.literal_eval(said.strip())
         except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
