@@ -15,7 +15,7 @@ BOARDS_esp32 := wired wifi esp32s3
 FIRMWARE = $(filter-out device/boards/%,$(wildcard device/*.py device/*/*.py)) \
 	device/boards/__init__.py $(BOARDS_$(1):%=device/boards/%.py)
 
-.PHONY: stale help setup run test demo chaos lint types native-check library fuzz mutants bench docs clean
+.PHONY: stale help setup run test demo chaos lint types native-check library fuzz mutants bench firmware docs clean
 .DEFAULT_GOAL := help
 
 help:            ## This list
@@ -83,6 +83,16 @@ mutants: $(READY)  ## Change each guard of the laser once and count what no test
 
 bench: library   ## Speed against the peers as ratios within one run; writes build/bench.json and the page in docs/
 	@$(BIN)/python -m benchmarks --publish
+
+# OUT, KEY (private key file) and SEQUENCE (above every earlier release) may be given.
+OUT      ?= build/firmware
+SEQUENCE ?= 1
+firmware: $(READY)  ## Firmware bundles for every board into build/firmware (SEQUENCE=, KEY= to sign them)
+	@mkdir -p $(OUT)
+	@set -e; version=$$(sed -n 's/^VERSION = "\(.*\)"/\1/p' device/firmware.py); for pair in pico2w:armv7emsp esp32s3:xtensawin sim:x64; do \
+		$(BIN)/fieldassay release build --firmware device --version $$version --sequence $(SEQUENCE) \
+			--hardware $${pair%%:*} --mpy $${pair##*:} $(if $(KEY),--key $(KEY)) --out $(OUT)/fieldassay-$$version-$${pair%%:*}.fafw; \
+	done
 
 docs: $(READY)   ## Write the generated reference pages
 	@$(BIN)/python docs/build_cli_reference.py

@@ -22,17 +22,9 @@ SECRETS = ("settings.json", "calibration.json", "trust.json", "spool", "log")
 
 # The board this runs on; on a virtual one its parts are behind a bus.
 def open_board():
-    try:
-        import simulated_bus  # type: ignore[import-not-found]
-    except ImportError:
-        import boards
+    import boards
 
-        return boards.open_board()  # type: ignore[attr-defined]
-    from boards.sim import Board
-
-    board = Board(simulated_bus.port, simulated_bus.token)
-    board.flash_root = ""
-    return board
+    return boards.here()
 
 
 def _say(answer):

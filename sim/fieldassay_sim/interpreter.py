@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fieldassay_sim.errors import SetupError
 
-HEAP = "256K"
+HEAP = "320K"
 BOOT_FILE = Path(__file__).with_name("firmware_boot.py")
 
 # The wheel's interpreter is an extension of CPython: a bare CPython loads it and MicroPython takes
@@ -93,7 +93,7 @@ def device_dir() -> Path:
 
 
 def firmware_command(bus_port: int, token: str, flash: Path, device: Path) -> list[str]:
-    """The full command that boots the firmware in a 256 kB heap; run it in the folder of `flash`.
+    """The full command that boots the firmware in a heap of HEAP; run it in the folder of `flash`.
 
     MicroPython ends with "FATAL: uncaught NLR" on an argument of 255 bytes or more, so it gets
     short relative names: links to the boot file and the firmware are put beside the flash image.

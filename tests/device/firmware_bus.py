@@ -1,7 +1,7 @@
 """A small simulator bus for firmware tests: hardware as plain attributes, answers in a thread.
 
 Not the product's simulator: no optics, only what a test needs to see the firmware's decisions.
-Boots the unit's real files on real MicroPython in a 256 kB heap and reads the flash image
+Boots the unit's real files on real MicroPython in the simulator's heap and reads the flash image
 afterwards.
 """
 
@@ -102,7 +102,7 @@ class Bench:
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def boot(self, program: str) -> Bench:
-        command = [program, "-X", "heapsize=256K"]
+        command = [program, "-X", "heapsize=320K"]
         command += [str(ROOT / "sim" / "fieldassay_sim" / "firmware_boot.py")]
         command += [str(self._server.getsockname()[1]), "token", str(self.image)]
         command += [str(DEVICE)]

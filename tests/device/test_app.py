@@ -1,4 +1,4 @@
-"""The whole firmware on real MicroPython in a 256 kB heap, with boot file, flash image and a bench.
+"""The whole firmware on real MicroPython in its heap, with boot file, flash image and a bench.
 
 No broker here: what the unit promises without a network. `test_app_link.py` has the host's side.
 """

@@ -44,8 +44,8 @@ def injected(tmp_path, root, monkeypatch):
         (device / ("real_main.py" if part.name == "main.py" else part.name)).symlink_to(part)
     (device / "main.py").symlink_to(Path(__file__).with_name("injected_main.py"))
     monkeypatch.setenv("FIELDASSAY_DEVICE", str(device))
-    # The unit's 256 kB and room for the code that injects.
-    monkeypatch.setattr(interpreter, "HEAP", "288K")
+    # The unit's heap and room for the code that injects.
+    monkeypatch.setattr(interpreter, "HEAP", "352K")
     monkeypatch.setattr(unit_module, "CRASH_RESTART_S", (0.05,))
     monkeypatch.setattr(unit_module, "WATCHDOG_MS", WATCHDOG_MS)
 

@@ -1,4 +1,4 @@
-"""The real firmware on the real MicroPython in a 256 kB heap, against the model: boot to "saved".
+"""The real firmware on the real MicroPython in its heap, against the model: boot to "saved".
 
 A broker is not there: what needs one is tested in tests/system.
 """

@@ -1,4 +1,4 @@
-"""The whole chain over TLS: firmware in its 256 kB heap, mosquitto with a private CA, the host."""
+"""The whole chain over TLS: firmware in its heap, mosquitto with a private CA, the host."""
 
 from __future__ import annotations
 
