@@ -6,6 +6,7 @@ The laser audit of the simulator watches: no light while a firmware is started, 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.needs("micropython")
 KEY_HEX = "b3f09c1e57d24a86e1703c9b58fa2d64907e1bc25fd8463ac07b91e2f4685d3a"
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
 PUBLIC = KEY.public_key().public_bytes_raw()
+KEY_HEX = hashlib.sha256(b"a key that nobody guesses").hexdigest()
 BLOCK, BLOCKS = 4096, 1024
 SCENARIO = 'title = "t"\nseed = 3\n[samples.acetone]\nreference = "acetone"\n'
 HANG_S = 40.0
