@@ -67,7 +67,7 @@ def test_an_exception_on_the_board_is_told_with_its_trace(repl):
 
 
 def test_code_that_does_not_fit_into_the_heap_is_told(make_board):
-    with Repl(make_board(heap="32K").port) as client:
+    with Repl(make_board(heap="48K").port) as client:
         client.enter()
         with pytest.raises(BenchError) as caught:
             client.exec("x = [" + "12345678," * 9000 + "]")
