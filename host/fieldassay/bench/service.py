@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from fieldassay.bench.repl import Repl
 from fieldassay.errors import BenchError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 TRIGGER_S = 70.0  # a person walks to the unit and presses the trigger; the unit waits 60 s
 
@@ -41,7 +42,7 @@ class Service:
         repl.exec(f"import sys\nsys.path.insert(0, '/{slot}')\nimport service", 30.0)
 
     def info(self) -> dict[str, Any]:
-        """What the unit is and how it is; see docs/how-to/use-the-bench.md for the keys."""
+        """What the unit is and how it is."""
         return self._ask("info()")[0]
 
     def log(self, count: int = 50) -> list[dict[str, Any]]:
@@ -69,6 +70,8 @@ class Service:
             What the unit says of them, and the sums by name, u32 of shape (pixels,): "raw", and
             "dark" with light.
         """
+        import numpy as np  # late: it takes long to import, and most commands need none
+
         patience_s = exposure_us * frames / 1e6 + (TRIGGER_S if light else 15.0)
         answer, lines = self._ask(f"measure({light}, {exposure_us}, {frames})", patience_s)
         try:
