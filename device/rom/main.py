@@ -23,4 +23,4 @@ if name:
 
         machine.reset()
 else:
-    print("No firmware is whole. The laser is off. Install one: fieldassay unit update")
+    print("No firmware is whole. The laser is off. Install one: release-firmware.md")

@@ -95,7 +95,7 @@ class RawRepl:
                 "board_silent",
                 f"Nothing answers at {self.port}.",
                 "Check cable and power and that MicroPython is on the board; "
-                "`fieldassay unit flash` puts it there.",
+                "docs/how-to/release-firmware.md says how firmware gets there.",
             )
         raise BenchError(
             "board_will_not_stop",

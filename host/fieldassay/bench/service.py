@@ -37,7 +37,7 @@ class Service:
             raise BenchError(
                 "board_without_firmware",
                 f"The board at {repl.port} has no firmware of a unit.",
-                "Type `fieldassay unit flash` to put it there.",
+                "docs/how-to/release-firmware.md says how it gets there.",
             )
         repl.exec(f"import sys\nsys.path.insert(0, '/{slot}')\nimport service", 30.0)
 

@@ -195,7 +195,7 @@ def test_a_board_without_firmware_is_told_as_the_command_tells_it(
                 job = ended(client, started["number"])
                 assert job["state"] == "failed"
                 assert job["error"]["code"] == "board_without_firmware"
-                assert "unit flash" in job["error"]["do_next"]
+                assert "release-firmware.md" in job["error"]["do_next"]
         bench.jobs.stop()
 
 

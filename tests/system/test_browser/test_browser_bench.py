@@ -59,7 +59,7 @@ def test_what_fails_says_what_and_what_to_do_and_a_reload_keeps_it(
     expect(place.locator(".status")).to_have_text("Examination: Failed.")
     text = place.inner_text()
     assert f"The board at {board.port} has no firmware of a unit." in text
-    assert "unit flash" in text and "board_without_firmware" in text
+    assert "release-firmware.md" in text and "board_without_firmware" in text
     assert page.said == []
 
 
