@@ -15,7 +15,7 @@ from fieldassay_wire import mac0, messages, topics
 from fieldassay_wire.errors import WireError
 
 from fieldassay.errors import UnitError
-from fieldassay.units import GONE, UnitStates
+from fieldassay.unit_states import GONE, UnitStates
 
 Publish = Callable[[str, bytes, int], bool]  # topic, payload, QoS -> the broker link took it
 CLOCK_PLAUSIBLE_MS = 1_735_689_600_000  # 2025-01-01: a host clock before that is not set either

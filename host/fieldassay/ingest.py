@@ -29,7 +29,7 @@ from fieldassay.intake import Message, Refused, open_message, open_with
 from fieldassay.link import Delivery
 from fieldassay.live import Feed
 from fieldassay.store import Store
-from fieldassay.units import UnitStates, plain
+from fieldassay.unit_states import UnitStates, plain
 from fieldassay.verdict import Identification
 
 log = logging.getLogger(__name__)

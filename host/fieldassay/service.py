@@ -24,7 +24,8 @@ from fieldassay.link import BrokerAddress, Link
 from fieldassay.live import Feed
 from fieldassay.process import PAGE_HOST
 from fieldassay.store import Store
-from fieldassay.units import UnitRegistry, UnitStates
+from fieldassay.unit_states import UnitStates
+from fieldassay.units import UnitRegistry
 from fieldassay.web.app import create_app
 from fieldassay.web.bench_desk import Bench
 

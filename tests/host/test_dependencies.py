@@ -28,7 +28,7 @@ RIM = {
     "service", "link", "broker", "library_build", "pinned", "database", "supervisor", "evaluate",
     "release", "bench",
     "authority", "broker_config", "private_file", "provision", "label", "equip", "hardware_file",
-    "duty",
+    "duty", "unit_states", "certificate", "residual_plot",
 }  # fmt: skip
 
 

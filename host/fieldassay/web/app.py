@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fieldassay.library import Library
     from fieldassay.live import Feed
     from fieldassay.store import Store
-    from fieldassay.units import UnitStates
+    from fieldassay.unit_states import UnitStates
 
 log = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"

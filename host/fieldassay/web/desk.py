@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fieldassay.library import Library
     from fieldassay.live import Feed
     from fieldassay.store import Store
-    from fieldassay.units import UnitStates
+    from fieldassay.unit_states import UnitStates
 
 SendCommand = Callable[[str, str, dict[str, Any]], None]
 COSE_MAC0 = 17

@@ -21,7 +21,8 @@ from fieldassay.ingest import Ingest
 from fieldassay.link import BrokerAddress, Delivery, Link
 from fieldassay.live import Feed
 from fieldassay.store import Store
-from fieldassay.units import UnitRegistry, UnitStates
+from fieldassay.unit_states import UnitStates
+from fieldassay.units import UnitRegistry
 from fieldassay.verdict import Identification, Quality, Reason, Substance, Verdict
 from fieldassay_wire import mac0, messages, topics
 from fieldassay_wire.cbor import TypedArray

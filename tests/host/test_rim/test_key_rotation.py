@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from fieldassay.errors import SetupError, UnitError
 from fieldassay.intake import Refused, open_message, open_with
-from fieldassay.units import UnitRegistry, UnitStates
+from fieldassay.unit_states import UnitStates
+from fieldassay.units import UnitRegistry
 from fieldassay_wire import keys, mac0, topics
 
 NOW_MS = 1_800_000_000_000

@@ -12,7 +12,8 @@ import pytest
 from fieldassay.commander import Commander
 from fieldassay.errors import SetupError, UnitError
 from fieldassay.private_file import write_private
-from fieldassay.units import UnitRegistry, UnitStates
+from fieldassay.unit_states import UnitStates
+from fieldassay.units import UnitRegistry
 from fieldassay_wire import mac0, messages
 
 

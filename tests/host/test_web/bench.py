@@ -25,7 +25,8 @@ from fieldassay.identify import identify_frame
 from fieldassay.library import Library
 from fieldassay.live import Feed
 from fieldassay.store import Store
-from fieldassay.units import UnitRegistry, UnitStates
+from fieldassay.unit_states import UnitStates
+from fieldassay.units import UnitRegistry
 from fieldassay.web.app import create_app
 from fieldassay.web.bench_desk import Bench as Workshop
 from fieldassay_wire import cbor, mac0
