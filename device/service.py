@@ -17,7 +17,6 @@ import time
 TRIGGER_WAIT_MS = 60000
 POLL_MS = 4
 LINE_BYTES = 768  # of an array
-SECRETS = ("settings.json", "calibration.json", "trust.json", "spool", "log")
 
 
 # The board this runs on; on a virtual one its parts are behind a bus.
@@ -119,36 +118,6 @@ def log(count=50):
     board = _tried(open_board)
     entries = Logbook(getattr(board, "flash_root", "")).tail(min(count, 100))
     _say({"entries": entries, "error": None})
-
-
-# Everything that belongs to this unit's identity. What is spooled is only dropped when told so.
-def wipe(drop_measurements=False):
-    root = getattr(_tried(open_board), "flash_root", "")
-    try:
-        kept = len([name for name in os.listdir(root + "/spool") if name.endswith(".rec")])
-    except OSError:
-        kept = 0
-    if kept and not drop_measurements:
-        what = "The unit holds " + str(kept) + " measurements that no host has."
-        do_next = "Bring it into the network first, or tell the command to drop them."
-        _say({"error": {"code": "unit_not_empty", "what": what, "do_next": do_next}})
-        return
-    removed = [name for name in SECRETS if _remove(root + "/" + name)]
-    _say({"removed": removed, "dropped": kept, "error": None})
-
-
-def _remove(path):
-    try:
-        folder = os.stat(path)[0] & 0x4000
-    except OSError:
-        return False
-    if folder:
-        for name in os.listdir(path):
-            _remove(path + "/" + name)
-        os.rmdir(path)
-    else:
-        os.remove(path)
-    return True
 
 
 # Sums of `frames` exposures of `exposure_us`: with the laser off, or, after a press of the unit's

@@ -187,21 +187,6 @@ def test_the_log_is_read(unit):
     assert "boot" in kinds and "selftest" in kinds
 
 
-def test_wiping_leaves_no_secret_and_no_measurement_by_accident(unit):
-    service = Service(unit)
-    unit.files.mkdir("/spool")
-    unit.put("/spool/00000001-00000001-aa.rec", b"measurement")
-    with pytest.raises(BenchError) as caught:
-        service.wipe()
-    assert "1 measurements" in caught.value.what
-    assert unit.files.exists("/settings.json")
-    removed = service.wipe(drop_measurements=True)
-    assert {"settings.json", "calibration.json", "spool"} <= set(removed)
-    left = set(unit.files.tree("/", hashes=False))
-    others = {path for path in left if not path.startswith("/a/")}
-    assert others == {"/main.py", "/selftest"}  # the latter is written to try the flash
-
-
 def test_a_board_without_firmware_is_told(repl):
     with pytest.raises(BenchError) as caught:
         Service(repl)

@@ -1,4 +1,4 @@
-"""Asks a unit's own `service` module: what it is, its log, frames of its detector, wiping it.
+"""Asks a unit's own `service` module: what it is, its log, frames of its detector.
 
 Stops the firmware first (its laser is then off), and loads the module from the slot that runs.
 """
@@ -51,10 +51,6 @@ class Service:
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise self._nonsense("log", "no list of entries")
         return entries
-
-    def wipe(self, *, drop_measurements: bool = False) -> list[str]:
-        """Remove everything of the unit's identity; what was removed."""
-        return list(self._ask(f"wipe({drop_measurements})")[0]["removed"])
 
     def measure(
         self, *, light: bool, exposure_us: int, frames: int

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from fieldassay.calibrate.assign import Guess
 from fieldassay.calibrate.solve import Measured
-from fieldassay.calibration import raman_shift_cm1, wavelengths_nm
 from fieldassay.errors import CalibrationError
 from fieldassay.frame import Frame
 from fieldassay.spectrum import Spectrum
@@ -102,9 +101,3 @@ def _nominal_nm(spectrum: Spectrum, laser_nm: float) -> Floats:
 
 def _polynomial(coefficients_nm: Sequence[float], at: Floats) -> Floats:
     return np.asarray(np.polynomial.polynomial.polyval(np.asarray(at), np.array(coefficients_nm)))
-
-
-def old_shift_cm1(frame: Frame) -> Floats:
-    """The Raman shift of each pixel as the unit has it now, shape (pixels,)."""
-    nm = wavelengths_nm(frame.calibration.coefficients_nm, frame.raw.size)
-    return raman_shift_cm1(nm, frame.excitation_pm / 1000.0)
