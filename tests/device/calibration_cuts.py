@@ -6,9 +6,8 @@ import json
 import sys
 
 import calibration
-import vfs
 import whole_file
-from cut_flash import MODES, Flash, mounted
+from cut_flash import every_cut
 from faults import UnitError
 
 PROGSIZE = int(sys.argv[1])
@@ -49,29 +48,16 @@ def act():
 
 
 def enumerate_cuts(name, prepare, old):
-    flash = Flash()
-    vfs.VfsLfs2.mkfs(flash, progsize=PROGSIZE)
-    mounted(flash, PROGSIZE, prepare)
-    base = bytes(flash.image)
-    points = new = 0
-    for mode in MODES:
-        cut_at = 0
-        finished = False
-        while not finished:
-            cut_at += 1
-            flash.image[:] = base
-            flash.dead, flash.mode, flash.cut_at, flash.ops = False, mode, cut_at, 0
-            finished = mounted(flash, PROGSIZE, act) and not flash.dead
-            points += not finished
-            flash.dead, flash.cut_at = False, None
-            got = mounted(flash, PROGSIZE, found)
-            if got not in (old, "new") or (finished and got != "new"):
-                raise AssertionError("cut {} {}: {}".format(mode, cut_at, got))
-            new += got == "new"
-            # The next write must succeed whatever was left over.
-            if not mounted(flash, PROGSIZE, act) or mounted(flash, PROGSIZE, found) != "new":
-                raise AssertionError("the repeat failed")
-    print(name, PROGSIZE, points, new)
+    def verify(finished):
+        got = found()
+        if got not in (old, "new") or (finished and got != "new"):
+            raise AssertionError("finished {}: {}".format(finished, got))
+        # The next write must succeed whatever was left over.
+        if not act() or found() != "new":
+            raise AssertionError("the repeat failed")
+        return got == "new"
+
+    print(name, PROGSIZE, *every_cut(PROGSIZE, lambda _: prepare(), act, verify))
 
 
 def left_over():

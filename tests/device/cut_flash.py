@@ -74,3 +74,32 @@ def mounted(flash, progsize, work):
         return work()
     finally:
         vfs.umount("/cut")
+
+
+def every_cut(progsize, prepare, act, verify):
+    # prepare(flash) sets the flash up; act() is cut at each of its operations in each mode, and may
+    # return False where it noticed; verify(finished) looks at what a restart finds and says whether
+    # the new state is there. Returns (cut points, how often the new state was there).
+    flash = Flash()
+    vfs.VfsLfs2.mkfs(flash, progsize=progsize)
+    mounted(flash, progsize, lambda: prepare(flash))
+    base = bytes(flash.image)
+    points = new = 0
+    for mode in MODES:
+        cut_at = 0
+        finished = False
+        while not finished:
+            cut_at += 1
+            flash.image[:] = base
+            flash.dead, flash.mode, flash.cut_at, flash.ops = False, mode, cut_at, 0
+            try:
+                finished = mounted(flash, progsize, act) is not False and not flash.dead
+            except OSError:
+                finished = False
+            points += not finished
+            flash.dead, flash.cut_at = False, None
+            try:
+                new += bool(mounted(flash, progsize, lambda done=finished: verify(done)))
+            except AssertionError as error:
+                raise AssertionError(f"cut {mode} {cut_at}: {error}") from error
+    return points, new

@@ -2,9 +2,8 @@
 # second of which changes files, in four ways; prints the cut points tried.
 import sys
 
-import vfs
+from cut_flash import every_cut
 from logbook import Logbook
-from spool_cuts import MODES, Flash
 
 PROGSIZE = int(sys.argv[1])
 OLD = [{"n": n, "text": "x" * 300} for n in range(52)]  # a file that is nearly full
@@ -13,14 +12,6 @@ NEW = [{"n": 100, "text": "y" * 300}, {"n": 101, "text": "z" * 300}]
 
 def ticks():
     return 0
-
-
-def mounted(flash, work, *args):
-    vfs.mount(vfs.VfsLfs2(flash, progsize=PROGSIZE), "/cut")
-    try:
-        return work(*args)
-    finally:
-        vfs.umount("/cut")
 
 
 def fill():
@@ -51,23 +42,12 @@ def check(written):
     assert len(book.tail(1000)) == len(seen) + 1
 
 
-flash = Flash()
-vfs.VfsLfs2.mkfs(flash, progsize=PROGSIZE)
-mounted(flash, fill)
-base = bytes(flash.image)
-points = 0
-for mode in MODES:
-    cut_at, finished = 0, False
-    while not finished:
-        cut_at += 1
-        flash.image[:] = base
-        flash.dead, flash.mode, flash.cut_at, flash.ops = False, mode, cut_at, 0
-        written: list = []
-        try:
-            finished = mounted(flash, add, written) and not flash.dead
-        except OSError:
-            finished = False
-        points += not finished
-        flash.dead, flash.cut_at = False, None
-        mounted(flash, check, written)
-print(points)
+written: list = []  # of the attempt that is running, as far as the book said so
+
+
+def attempt():
+    written.clear()
+    return add(written)
+
+
+print(every_cut(PROGSIZE, lambda _: fill(), attempt, lambda _: check(written))[0])

@@ -6,16 +6,10 @@ import hashlib
 import os
 import sys
 
-import vfs
-from cut_flash import MODES, Flash
-from cut_flash import mounted as mounted_with
+from cut_flash import every_cut
 from spool import Spool, SpoolError
 
 ROOT = "/cut/spool"
-
-
-def mounted(flash, work):
-    return mounted_with(flash, PROGSIZE, work)
 
 
 def content(seq, size):
@@ -36,26 +30,10 @@ def digest(seq, size):
 
 
 def enumerate_cuts(name, prepare, act, verify):
-    # prepare() sets the flash up; act() is cut at each of its operations; verify(spool, finished)
-    # looks at what a restart finds and returns True if the new state is there.
-    flash = Flash()
-    vfs.VfsLfs2.mkfs(flash, progsize=PROGSIZE)
-    mounted(flash, lambda: prepare(flash))
-    base = bytes(flash.image)
-    points = new = 0
-    for mode in MODES:
-        cut_at = 0
-        finished = False
-        while not finished:
-            cut_at += 1
-            flash.image[:] = base
-            flash.dead, flash.mode, flash.cut_at, flash.ops = False, mode, cut_at, 0
-            finished = mounted(flash, lambda: attempt(act))
-            finished = finished and not flash.dead
-            points += not finished
-            flash.dead, flash.cut_at = False, None
-            new += bool(mounted(flash, lambda done=finished: verify(Spool(ROOT, 8), done)))
-    print(name, PROGSIZE, points, new)
+    found = every_cut(
+        PROGSIZE, prepare, lambda: attempt(act), lambda done: verify(Spool(ROOT, 8), done)
+    )
+    print(name, PROGSIZE, *found)
 
 
 def attempt(act):

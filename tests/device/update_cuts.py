@@ -7,9 +7,8 @@ import os
 import sys
 from binascii import unhexlify
 
-import vfs
+from cut_flash import every_cut
 from slots import Slots
-from spool_cuts import MODES, Flash
 from update import Update
 
 PROGSIZE = int(sys.argv[1])
@@ -28,14 +27,6 @@ BUNDLES = {1: read(sys.argv[2] + "/one.fafw"), 2: read(sys.argv[2] + "/two.fafw"
 
 def head_of(data):
     return data[: 106 + int.from_bytes(data[6:10], "big")]
-
-
-def mounted(flash, work):
-    vfs.mount(vfs.VfsLfs2(flash, progsize=PROGSIZE), ROOT)
-    try:
-        return work()
-    finally:
-        vfs.umount(ROOT)
 
 
 def expect(condition, text):
@@ -161,31 +152,7 @@ def verify_three_starts(_finished):
 
 
 def enumerate_cuts(name, prepare, act, verify):
-    flash = Flash()
-    vfs.VfsLfs2.mkfs(flash, progsize=PROGSIZE)
-    mounted(flash, prepare)
-    base = bytes(flash.image)
-    points = new = 0
-    for mode in MODES:
-        cut_at = 0
-        finished = False
-        while not finished:
-            cut_at += 1
-            flash.image[:] = base
-            flash.dead, flash.mode, flash.cut_at, flash.ops = False, mode, cut_at, 0
-            finished = mounted(flash, lambda: attempt(act)) and not flash.dead
-            points += not finished
-            flash.dead, flash.cut_at = False, None
-            new += bool(mounted(flash, lambda done=finished: verify(done)))
-    print(name, PROGSIZE, points, new)
-
-
-def attempt(act):
-    try:
-        act()
-    except OSError:
-        return False
-    return True
+    print(name, PROGSIZE, *every_cut(PROGSIZE, lambda _: prepare(), act, verify))
 
 
 enumerate_cuts("install", old_confirmed, install, verify_install)
