@@ -3,7 +3,8 @@
 The buffers are given (`frames`). Nothing is subtracted: raw and dark sums go to the host. Emission
 has its own bound here, besides the interlock's deadline and the hardware one-shot. Between frames
 and while waiting the guard task polls the interlock; `check` turns what it found into the UnitError
-that ends the measurement with the laser off.
+that ends the measurement with the laser off. A dark or unknown sample is measured gently: at low
+power, in pulses, and no further once its background rises; what was seen until then is kept.
 """
 
 import asyncio
@@ -11,6 +12,8 @@ import asyncio
 import coadd
 import interlock as machine
 from faults import fault
+from laser import LOW_UW
+from rising import Rising
 
 PRESHOT_US = 20000
 PRESHOT_MAX_US = 300000  # a weak sample gets longer pre-shots, up to this
@@ -18,6 +21,8 @@ PRESHOT_PERMILLE = 250  # of the laser power
 PRESHOTS = 4
 SIGNAL_MIN_PERMILLE = 5  # of full scale: a pre-shot below this says too little about the rate
 SETTLE_MS = 5
+PROBES = 3  # further pre-shots of a dark sample, only to see whether it heats
+PULSE_GAP_MS = 30  # without light between the pulses: heat flows away
 MARGIN_MS = 150  # emission ends this long before max_on_ms: read-out and switching take time
 RETRIES = 3  # a saturated first frame halves the exposure this often
 LOW_SIGNAL_SNR = 20  # strongest band over its noise; below this the sample gave too little light
@@ -36,7 +41,9 @@ class Shot:
         self.laser_uw = 0
         self.laser_mdegc = 0
         self.detector_mdegc = 0
+        self.dark_mdegc = 0
         self.low_signal = False
+        self.stopped = ""  # why it ended early, if there is something to keep
         self.last_frame_ms = 0  # ticks at the end of the last exposure
 
 
@@ -49,7 +56,12 @@ class Acquirer:
         self._board = board
         self._laser = laser
         self._limits = settings["acquire"]
-        self._power_uw = settings["laser"]["power_uw"]
+        self._full_uw = self._power_uw = settings["laser"]["power_uw"]
+        self._low_uw = min(self._full_uw, settings["laser"]["low_power_uw"], LOW_UW)
+        self._rising = None  # watches a dark sample
+        self._level = 0  # of the reference dark
+        self._set_uw = 0  # the power of the light, of each pulse
+        self._seen_uw = 0  # what the photodiode saw of it
         self._max_on_ms = settings["laser"]["max_on_ms"]
         self._ticks_ms = ticks_ms
         self._fired_ms = 0
@@ -77,29 +89,39 @@ class Acquirer:
             raise found
 
     # The machine must be ARMED. Returns a Shot or raises UnitError; the laser is off either way.
-    async def measure(self):
+    # `gentle` for a sample that is, or may be, dark or coloured.
+    async def measure(self, gentle=False):
         self._stopped = ""
+        self._rising = None
+        self._power_uw = self._low_uw if gentle else self._full_uw
         shot = Shot()
         try:
             self.phase = "warning"
             await self._reference()
+            if gentle:
+                mdegc = self._board.detector.temperature_mdegc()
+                self._rising = Rising(self._board.full_scale_counts, mdegc)
             # `phase` changes to "light" only when emission has begun: the states must agree.
-            with self._laser.emission(self._power_uw * PRESHOT_PERMILLE // 1000):
+            self._set_uw = self._power_uw * PRESHOT_PERMILLE // 1000
+            with self._laser.emission(self._set_uw):
                 self.phase = "light"
                 self._fired_ms = self._ticks_ms()
-                shot.exposure_us = await self._choose_exposure()
-                self._laser.set_power(self._power_uw)
-                await asyncio.sleep_ms(SETTLE_MS)
-                await self._lights(shot)
+                await self._choose_exposure(shot)
+                if not shot.stopped:
+                    await self._full_power()
+                    await self._lights(shot)
                 # Still emitting: what the photodiode and the driver say about these frames.
-                self._laser.read()
+                if not gentle:
+                    self._laser.read()
+                    self._seen_uw = self._laser.light_uw
                 self.check()
                 self.phase = "dark"
-            shot.laser_set_uw = self._power_uw
-            shot.laser_uw = max(0, self._laser.light_uw)
+            shot.laser_set_uw = self._set_uw
+            shot.laser_uw = max(0, self._seen_uw)
             shot.laser_mdegc = self._laser.mdegc
-            await self._darks(shot)
             shot.detector_mdegc = self._board.detector.temperature_mdegc()
+            await self._darks(shot)
+            shot.dark_mdegc = self._board.detector.temperature_mdegc()
         except OSError as error:
             self._board.log("fault", {"code": "detector_failed", "detail": repr(error)})
             raise fault("detector_failed") from None
@@ -114,6 +136,7 @@ class Acquirer:
     async def _reference(self):
         await self._expose(self._bounded(PRESHOT_US))
         coadd.add(self.dark, self.frame, self._board.pixels, self._board.full_scale_counts, True)
+        self._level = coadd.level(self.dark, self._board.pixels)
         total_ms = max(1, self._laser.warning_left_ms())
         while True:
             self.check()
@@ -123,15 +146,33 @@ class Acquirer:
                 return
             await asyncio.sleep_ms(min(left_ms, 20))
 
-    async def _choose_exposure(self):
+    # Sets shot.exposure_us; or shot.stopped, and then the shot is the last pre-shot.
+    async def _choose_exposure(self, shot):
+        wanted_us = await self._preshots(shot)
+        probes = PROBES if self._rising else 0
+        for _ in range(probes):
+            if shot.stopped:
+                break
+            await self._expose(shot.exposure_us)
+            shot.stopped = self._is_rising(shot.exposure_us, self._count_full())
+        if shot.stopped:
+            shot.frames = 1
+        else:
+            shot.exposure_us = wanted_us
+
+    async def _preshots(self, shot):
         board = self._board
         n = board.pixels
         full = board.full_scale_counts
         shortest = self._limits["exposure_min_us"]
         exposure_us = self._bounded(PRESHOT_US)
         for _ in range(PRESHOTS):
+            shot.exposure_us = exposure_us
             await self._expose(exposure_us)
             saturated = self._count_full()
+            shot.stopped = self._is_rising(exposure_us, saturated)
+            if shot.stopped:
+                return exposure_us
             signal = coadd.peak(self.frame, self.dark, n)
             if saturated >= SATURATING:
                 if exposure_us == shortest:
@@ -169,6 +210,7 @@ class Acquirer:
                 self.raw, self.frame, board.pixels, board.full_scale_counts, frames == 0
             )
             frames += 1
+            shot.stopped = self._is_rising(exposure_us, full)
             if full >= SATURATING and frames == 1 and retries:
                 shorter_us = max(self._limits["exposure_min_us"], exposure_us // 2)
                 if shorter_us < exposure_us:
@@ -181,6 +223,8 @@ class Acquirer:
                 shot.saturated_frames += 1
                 shot.saturated_pixels = max(shot.saturated_pixels, full)
             self.done_permille = frames * 1000 // wanted
+            if shot.stopped:
+                break
         if not frames:
             raise fault("time_limit")
         shot.last_frame_ms = self._ticks_ms()
@@ -210,9 +254,34 @@ class Acquirer:
 
     async def _expose(self, exposure_us):
         self.check()
+        pulsed = self._rising is not None and self.phase == "light"
+        if pulsed:
+            self._laser.set_power(self._set_uw)
+            await asyncio.sleep_ms(SETTLE_MS)
         await self._board.detector.expose(exposure_us, self.frame)
         self._laser.poll()
         self.check()
+        if pulsed:
+            self._laser.read()
+            self._seen_uw = self._laser.light_uw
+            self._laser.set_power(0)
+            await asyncio.sleep_ms(PULSE_GAP_MS)
+            self.check()
+
+    async def _full_power(self):
+        self._set_uw = self._power_uw
+        self._laser.set_power(self._power_uw)
+        await asyncio.sleep_ms(SETTLE_MS)
+
+    # Why a dark sample may not be lit any longer, or "".
+    def _is_rising(self, exposure_us, full):
+        if self._rising is None:
+            return ""
+        if full >= SATURATING and not self._rising.begun:
+            return ""  # a clipped frame is nothing to compare with
+        above = coadd.level(self.frame, self._board.pixels) - self._level
+        light = exposure_us * self._set_uw // 1000
+        return self._rising.feed(above, light, self._board.detector.temperature_mdegc())
 
     def _count_full(self):
         # coadd.add counts; `raw` is scratch until the first light frame overwrites it.

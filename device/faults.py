@@ -28,6 +28,14 @@ TEXTS = {
     ),
     "cancel": ("Stopped by the officer.", "Press the trigger to measure again."),
     "abort": ("Stopped by the host.", "Press the trigger to measure again."),
+    "background_rising": (
+        "The sample heats up and may burn.",
+        "Keep away. Use less of it, or leave it to the laboratory.",
+    ),
+    "temperature_rising": (
+        "It gets warm: it may burn.",
+        "Keep away. Use less of it, or leave it to the laboratory.",
+    ),
     "time_limit": ("The laser time limit was reached.", "Press the trigger to measure again."),
     "cut": ("The hardware switched the laser off.", "Check lid and key, then press the trigger."),
     "spool_full": (

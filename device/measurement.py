@@ -17,6 +17,8 @@ def flags(shot, clock, battery_mv, settings, checks):
         found.append("detector_warm")
     if shot.low_signal:
         found.append("low_signal")
+    if shot.stopped:
+        found.append("interrupted")
     if "fail" in checks.values():
         found.append("selftest_failed")
     return found
@@ -28,7 +30,7 @@ def build(
     board, settings, calibration, firmware, checks, shot, sums, number, at, officer, battery_mv
 ):
     time_ms, clock, uptime_ms = at
-    return {
+    message = {
         "v": 1,
         "unit": settings["unit"],
         "boot": number[0],
@@ -51,6 +53,7 @@ def build(
         "laser_uw": shot.laser_uw,
         "laser_mdegc": shot.laser_mdegc,
         "detector_mdegc": shot.detector_mdegc,
+        "dark_mdegc": shot.dark_mdegc,
         "calibration": carried(calibration),
         "selftest": {"ok": "fail" not in checks.values(), "checks": checks},
         "firmware": firmware,
@@ -59,6 +62,9 @@ def build(
         "spot": officer.spot,
         "battery_mv": battery_mv,
     }
+    if shot.stopped:
+        message["stopped"] = shot.stopped
+    return message
 
 
 # What a measurement carries of it: what is known. The laser's wavelength has a field of its own.

@@ -33,6 +33,7 @@ TABLE = (
     ),
     ("provisioned", "date", 10, 10, "", "2026-01-01", "day of provisioning; no clock is earlier"),
     ("laser.power_uw", "int", 100, 500000, "uW", 100000, "laser power of the measurement"),
+    ("laser.low_power_uw", "int", 100, 20000, "uW", 20000, "the same of dark or unknown samples"),
     ("laser.max_on_ms", "int", 100, 10000, "ms", 8000, "longest emission after one trigger press"),
     ("laser.warning_ms", "int", 100, 10000, "ms", 2000, "warning before the laser comes on"),
     ("acquire.exposure_min_us", "int", 10, 1000000, "us", 1000, "shortest exposure of one frame"),

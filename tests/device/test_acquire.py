@@ -23,7 +23,7 @@ coadd = fixture.device_module("coadd")
 frames = fixture.device_module("frames")
 
 SETTINGS = {
-    "laser": {"power_uw": 100000, "max_on_ms": 3000},
+    "laser": {"power_uw": 100000, "low_power_uw": 20000, "max_on_ms": 3000},
     "acquire": {
         "exposure_min_us": 1000,
         "exposure_max_us": 500000,
@@ -66,7 +66,9 @@ class Rig:
             values[i] = value
         return values
 
-    def measure(self):
+    def measure(self, gentle=False):
+        self.laser.answered("yes" if gentle else "no", 100000)
+
         async def sleep_ms(ms):
             self.board.now_ms += max(1, ms)
             self.laser.poll()
@@ -74,7 +76,7 @@ class Rig:
 
         asyncio.sleep_ms = sleep_ms  # MicroPython's name for it
         try:
-            return asyncio.run(self.acquirer.measure())
+            return asyncio.run(self.acquirer.measure(gentle))
         finally:
             del asyncio.sleep_ms
             assert not self.board.laser.enabled
@@ -373,3 +375,82 @@ def test_opened_during_the_last_light_frame_is_not_kept():
         rig.measure()
     assert caught.value.code == "lid_open"
     assert rig.board.exposures[-1][1]  # no dark frame was begun
+
+
+class Heating(Rig):
+    """A dark sample: its broad background follows the dose, in mW times ms of laser light."""
+
+    def __init__(self, rise_per_dose, **limits):
+        super().__init__(10, **limits)
+        self.rise = rise_per_dose
+        self.dose = 0.0
+        self.degc_from_dose = None
+
+    def counts(self, us, on):
+        values = super().counts(us, on)
+        if not on:
+            return values
+        dose = us / 1000 * self.board.laser.power_uw / 1000
+        glow = (0.2 + self.rise * self.dose) * dose / 20
+        self.dose += dose
+        return [int(value + glow) for value in values]
+
+
+def test_a_dark_sample_is_measured_in_pulses_of_low_power():
+    rig = Heating(0)
+    shot = rig.measure(gentle=True)
+    assert shot.stopped == ""
+    assert shot.frames > 1
+    powers = {call[2] for call in rig.board.laser.calls if call[1] == "power"}
+    assert powers == {5000, 20000, 0}
+    assert (shot.laser_set_uw, shot.laser_uw) == (20000, 20000)
+    assert rig.dose <= 20 * 3000
+
+
+@pytest.mark.parametrize("rise", [0.1, 1, 100])
+def test_a_sample_that_heats_is_not_lit_any_longer_and_what_was_seen_is_kept(rise):
+    calm = Heating(0)
+    calm.measure(gentle=True)
+    rig = Heating(rise)
+    shot = rig.measure(gentle=True)
+    assert shot.stopped == "background_rising"
+    assert rig.dose < calm.dose / 2
+    assert shot.frames >= 1
+    assert shot.dark_frames >= 1
+    lit = [us for us, on in rig.board.exposures if on]
+    assert lit[-shot.frames :] == [shot.exposure_us] * shot.frames
+    darks = rig.board.exposures[-shot.dark_frames :]
+    assert darks == [(shot.exposure_us, False)] * shot.dark_frames
+    assert sum(rig.acquirer.raw) / shot.frames > sum(rig.acquirer.dark) / shot.dark_frames
+
+
+def test_a_sample_that_is_not_dark_is_not_watched():
+    assert Heating(1).measure(gentle=False).stopped == ""
+
+
+def test_a_warmer_detector_stops_a_dark_sample():
+    rig = Heating(0)
+    rig.board.temperature_mdegc = lambda: 25000 + (4000 if rig.dose > 500 else 0)
+    shot = rig.measure(gentle=True)
+    assert shot.stopped == "temperature_rising"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0, 100000), st.floats(0, 1), st.integers(0, 2000))
+def test_no_steady_or_bleaching_sample_is_stopped(rate, floor, glow):
+    """Bands and background of four decades; the background falls to `floor` of what it was."""
+    rig = Rig(rate)
+    plain = rig.counts
+    lit = [0]
+
+    def counts(us, on):
+        values = plain(us, on)
+        if not on:
+            return values
+        lit[0] += 1
+        left = floor + (1 - floor) * 0.7 ** lit[0]
+        light = glow * left * us / 1000 * rig.board.laser.power_uw / 100000
+        return [int(value + light) for value in values]
+
+    rig.board.counts = counts
+    assert rig.measure(gentle=True).stopped == ""
