@@ -150,11 +150,22 @@ class App:
             self.laser.step("reset")
             self.testing = True
             self._go.set()
+        blind = self.testing or self.interlock.state == machine.FAULT
         if self.busy:
             if pressed & (NEXT | OK):
                 self.stop("cancel")
         elif pressed & TRIGGER:
-            self._trigger()
+            if blind:
+                self._trigger()  # says why not
+            elif self.officer.screen in ("ask", "same"):
+                self.officer.press_trigger()
+                self.screen.show()
+            elif self.officer.ask():
+                self.screen.show()
+            else:
+                self._trigger()
+        elif blind:
+            pass  # nobody sees what such a press would answer
         elif pressed & NEXT:
             self.officer.press_next()
             self.screen.show()
@@ -232,9 +243,9 @@ class App:
         gc.collect()
         self._stop_error = None
         self.screen.show()
-        dark_sample = self.officer.answers().get("dark_sample", "no")
+        dark_sample = self.officer.answers().get("dark_sample", "unknown")
         self.laser.answered(dark_sample, self.settings["laser"]["power_uw"])
-        self._shot = asyncio.create_task(self.acquirer.measure())
+        self._shot = asyncio.create_task(self.acquirer.measure(self.officer.gentle()))
         try:
             shot = await self._shot
         except asyncio.CancelledError:
@@ -243,6 +254,8 @@ class App:
             raise self._stop_error from None
         self.last_frame_ms = shot.last_frame_ms
         self._save(shot)
+        if shot.stopped:
+            raise fault(shot.stopped)
 
     def _save(self, shot):
         gc.collect()

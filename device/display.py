@@ -9,6 +9,7 @@ ROWS = 8
 COLUMNS = 26
 _SPACES = b" \t\n\r\x0b\x0c"
 
+DARK_WORDS = {"no": "no", "yes": "yes, low power", "unknown": "unknown, low power"}
 VERDICT_WORDS = {
     "match": ("MATCH", "bad"),
     "mixture": ("MIXTURE", "bad"),
@@ -93,13 +94,39 @@ def _starting(view):
     return [("", ""), ("Self-test", "title"), ("The laser is off.", ""), ("Please wait.", "dim")]
 
 
-# packaging, request, note
+# request, note
+def _ask(view):
+    body = [("DARK OR COLOURED SAMPLE?", "title")]
+    if view["request"]:
+        body += [("The host asks to measure.", "warn")]
+    body += [
+        ("Dark ones can burn.", "warn"),
+        ("OK:      no", "ok"),
+        ("NEXT:    yes", "ok"),
+        ("TRIGGER: do not know", "ok"),
+    ]
+    return body + _cut(_lines(view["note"], "warn"), ROWS - 1 - len(body))
+
+
+# dark_sample
+def _same(view):
+    return [
+        ("SAME SAMPLE?", "title"),
+        ("", ""),
+        ("NEXT: yes, another spot", "ok"),
+        ("  Dark: " + DARK_WORDS.get(view["dark_sample"], ""), "dim"),
+        ("OK:   no, a new sample", "ok"),
+    ]
+
+
+# packaging, dark_sample, request, note
 def _ready(view):
     body = [("READY", "title")]
     if view["request"]:
         body += _lines("The host asks for a measurement.", "warn")
     body += [
         ("Packaging: " + view["packaging"], ""),
+        ("Dark: " + DARK_WORDS.get(view["dark_sample"], ""), ""),
         ("Scan first, do not open.", ""),
         ("Press the trigger.", "ok"),
     ]
@@ -166,7 +193,7 @@ def _verdict(view):
     while len(shown) < ROWS - 2:
         shown.append(("", ""))
     more = "NEXT: page {}/{}  ".format(page + 1, pages) if pages > 1 else ""
-    return shown + [(more + "OK: done", "dim")]
+    return shown + [(more + "OK: new", "dim")]
 
 
 # Everything below the verdict's word: what it is, the danger, what to do, that it is presumptive.
@@ -211,6 +238,8 @@ def _with_advice(body, do_next, footer):
 
 SCREENS = {
     "starting": _starting,
+    "ask": _ask,
+    "same": _same,
     "ready": _ready,
     "measuring": _measuring,
     "saved": _saved,

@@ -21,6 +21,10 @@ LOOK_S = 0.5  # a person reads the display before pressing; the laser's cool-dow
 READY_S = 60.0
 OUTCOME_S = 60.0
 DISPLAY_S = 0.5
+PRESS_S = 0.3  # until the next press
+ANSWERS = 12  # looks at the display, at most
+MEASURED = ("SAVED ON", "DELIVERED", "KEPT FOR REVIEW", "OK: new")
+DARK_BUTTONS = {"no": "ok", "yes": "next", "unknown": "trigger"}
 ENDS = ("verdict", "refused", "stopped", "kept_for_review")
 
 
@@ -74,6 +78,9 @@ class Player:
         armed = await self._arm_flash_cut(step)
         if step.get("wait_ms"):
             await asyncio.sleep(step["wait_ms"] / 1000.0)
+        if step.get("press", "trigger") == "trigger":
+            new = "sample" in step
+            await answer(self._unit, step.get("dark_sample", "no"), new_sample=new)
         for button in step.get("press_before", ()):
             await self._press(button)
         await asyncio.sleep(LOOK_S)
@@ -171,7 +178,7 @@ class Player:
 
     async def _press(self, button: str) -> None:
         self._unit.hardware.press(button)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(PRESS_S)
 
     def _cuts(self, step: Mapping[str, Any]) -> bool:
         return any(key.startswith("power_cut") for key in step)
@@ -181,6 +188,30 @@ class Player:
             return event["event"] == "log" and event["kind"] in kinds
 
         return await self._unit.events.wait(wanted, timeout_s, after)
+
+
+async def answer(unit: Unit, dark_sample: str, *, new_sample: bool) -> None:
+    """Do what the display asks before the trigger measures, as a person who reads it.
+
+    Args:
+        unit: Started.
+        dark_sample: "no", "yes" or "unknown": what the person says about the sample.
+        new_sample: False: another spot of the sample measured before.
+    """
+    for _ in range(ANSWERS):
+        await asyncio.sleep(PRESS_S)  # until the display shows what the last press did
+        shown = " ".join(row[0] for row in unit.hardware.outputs.rows)
+        if not shown or "Please wait" in shown:
+            continue
+        if "DARK OR COLOURED" in shown:
+            button = DARK_BUTTONS[dark_sample]
+        elif "SAME SAMPLE?" in shown:
+            button = "ok" if new_sample else "next"
+        elif any(word in shown for word in MEASURED):
+            button = "ok" if new_sample else "trigger"
+        else:
+            return
+        unit.hardware.press(button)
 
 
 def _is(name: str) -> Callable[[Event], bool]:

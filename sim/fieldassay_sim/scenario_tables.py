@@ -124,6 +124,9 @@ TABLES: dict[str, dict[str, Key]] = {
         "sample": Key("text", "put this sample under the probe; default: leave it"),
         "packaging": Key("text", "with `sample`", choices=PACKAGINGS),
         "set": Key("table", "keys of [condition] to change before the press"),
+        "dark_sample": Key(
+            "text", "the officer's answer: dark or coloured?", choices=("no", "yes", "unknown")
+        ),
         "press_before": Key("buttons", "buttons to press first, one after another"),
         "press": Key("text", "button to press", choices=("trigger", "next", "ok", "")),
         "lid_opens_after_fire_ms": _number(0, 20000, "ms from the laser's edge"),

@@ -72,7 +72,7 @@ def unit(make_board, parts, root):
         repl.put("/settings.json", UNIT.settings_json().encode())
         repl.put("/calibration.json", UNIT.calibration_json().encode())
         repl.hard_reset()
-        wait(lambda: "READY" in screen(parts))
+        wait(lambda: "DARK OR COLOURED" in screen(parts))
         yield repl
 
 
@@ -163,6 +163,7 @@ def test_an_open_interlock_refuses_light_here_too(unit, parts, opened):
 
 def test_breaking_into_a_measurement_turns_the_laser_off(unit, parts):
     """The firmware is measuring by itself; Ctrl-C comes while it emits."""
+    parts.do(lambda hardware: hardware.press("ok"))  # the sample is not dark
     presser = press_when(parts, "READY")
     wait(parts.is_lit)
     presser.join()

@@ -132,6 +132,18 @@ class Bench:
     # --- what a test does ---
 
     def press(self, bits: int = 1, hold_s: float = 0.12) -> None:
+        """Press as a person does: what is asked before the trigger helps is answered."""
+        if bits == 1 and "DARK OR COLOURED" in self.screen:
+            self.touch(4)
+            self.wait_screen("READY")
+        self.touch(bits, hold_s)
+        if bits == 1 and "SAME SAMPLE?" in self.screen:
+            self.touch(2)
+            self.wait_screen("READY")
+            self.touch(1, hold_s)
+
+    def touch(self, bits: int, hold_s: float = 0.12) -> None:
+        """Press a button, whatever is shown."""
         seen = self.ops.get("buttons", 0)
         self.buttons = bits
         time.sleep(hold_s)
@@ -166,7 +178,9 @@ class Bench:
 
     def ready(self) -> Bench:
         self.wait_log("selftest")
-        self.wait(lambda: "READY" in self.screen and self.ops.get("buttons", 0) > 3)
+        self.wait(lambda: "DARK OR COLOURED" in self.screen and self.ops.get("buttons", 0) > 3)
+        self.touch(4)
+        self.wait_screen("READY")
         return self
 
     def files(self) -> dict[str, bytes]:

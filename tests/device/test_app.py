@@ -59,7 +59,7 @@ def test_boot_press_saved_with_the_right_content(bench):
     assert (m["unit"], m["boot"], m["seq"]) == ("bench-1", 1, 1) == ("bench-1", *number(saved))
     assert (m["time_ms"], m["clock"]) == (1_790_000_000_000, "rtc")
     assert m["flags"] == []
-    assert m["answers"] == {"packaging": "none", "sample": ""}
+    assert m["answers"] == {"packaging": "none", "sample": "", "dark_sample": "no"}
     assert (m["series"], m["spot"], m["battery_mv"]) == (1, 1, 3900)
     assert (m["gain_me_per_count"], m["read_noise_me"]) == (4000, 10000)
     assert (m["full_scale_counts"], m["excitation_pm"]) == (65535, 785000)

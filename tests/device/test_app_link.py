@@ -149,7 +149,7 @@ def test_saved_then_delivered_then_the_verdict(bench, host):
     assert (verdict["boot"], verdict["seq"], verdict["verdict"]) == (1, 1, "match")
     assert 0 < verdict["last_frame_to_verdict_ms"] < 60000
     bench.press(4)
-    bench.wait_screen("READY")
+    bench.wait_screen("DARK OR COLOURED")
     assert not [path for path in bench.end() if path.endswith(".rec")]
 
 
@@ -242,6 +242,9 @@ def test_a_request_does_not_take_the_verdict_from_the_screen(bench, host):
     assert "MATCH" in bench.screen
     bench.press(4)
     bench.wait_screen("The host asks")
+    bench.press(4)  # not dark
+    bench.wait_screen("READY")
+    assert "The host asks" in bench.screen
     bench.press(4)
     bench.wait(lambda: "The host asks" not in bench.screen)
 
@@ -274,14 +277,20 @@ def test_no_command_fires_and_a_request_only_asks(bench, host):
     bench.wait_screen("The host asks")
     host.command("abort")
     host.command("set_time", time_ms=1_800_000_000_000)
-    host.command("set_answers", packaging="glass", sample="powder", series=7, spot=3)
+    host.command(
+        "set_answers", packaging="glass", sample="powder", dark_sample="yes", series=7, spot=3
+    )
     bench.wait_log("command", 6)
     assert not bench.fires
     assert not bench.lit
     bench.wait_screen("Packaging: glass")
     bench.press()
     message, _ = host.next("measurement")
-    assert message["answers"] == {"packaging": "glass", "sample": "powder"}
+    assert message["answers"] == {
+        "packaging": "glass",
+        "sample": "powder",
+        "dark_sample": "yes",
+    }
     assert (message["series"], message["spot"]) == (7, 3)
     assert (message["time_ms"], message["clock"]) == (1_800_000_000_000, "synced")
     assert len(bench.fires) == 1

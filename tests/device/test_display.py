@@ -71,6 +71,7 @@ verdicts = st.fixed_dictionaries(
             "used": st.integers(0, 1000),
             "capacity": st.integers(1, 1000),
             "packaging": words,
+            "dark_sample": st.sampled_from(["", "no", "yes", "unknown"]),
             "request": st.booleans(),
             "note": words,
             "phase": st.sampled_from(["", "warning", "light", "dark"]),
@@ -169,10 +170,14 @@ def test_the_laser_screens_warn_before_and_during():
     assert "LASER OFF" in text(display.rows(view(screen="measuring", phase="dark")))
 
 
-def test_officer_default_path_needs_no_button():
+def test_officer_path_of_an_ordinary_sample_needs_one_button():
     officer = officer_module.Officer()
     officer.ready()
-    assert officer.answers() == {"packaging": "unknown", "sample": ""}
+    assert officer.screen == "ask"
+    officer.press_ok()
+    assert officer.screen == "ready"
+    assert officer.may_measure()
+    assert officer.answers() == {"packaging": "unknown", "sample": "", "dark_sample": "no"}
     officer.measuring()
     officer.saved((1, 1), [])
     officer.delivered((1, 1), "stored")
@@ -180,8 +185,108 @@ def test_officer_default_path_needs_no_button():
     assert officer.screen == "verdict"
 
 
+PRESSES = {"trigger": "press_trigger", "next": "press_next", "ok": "press_ok"}
+
+
+@pytest.mark.parametrize(
+    ("button", "answer", "gentle"),
+    [("ok", "no", False), ("next", "yes", True), ("trigger", "unknown", True)],
+)
+def test_each_button_answers_the_dark_question(button, answer, gentle):
+    officer = officer_module.Officer()
+    officer.ready()
+    shown = text(display.rows(view(screen="ask")))
+    assert "DARK OR COLOURED SAMPLE?" in shown
+    assert all(word in shown for word in ("OK:", "NEXT:", "TRIGGER:", "do not know"))
+    assert officer.gentle()  # nothing is a clear no
+    getattr(officer, PRESSES[button])()
+    assert officer.dark_sample == answer == officer.answers()["dark_sample"]
+    assert officer.gentle() is gentle
+    low = "low power" in text(display.rows(view(**officer.view())))
+    assert low is gentle
+
+
+events = st.lists(
+    st.one_of(
+        st.sampled_from(["trigger", "next", "ok", "shot", "refused", "stopped", "receipt"]),
+        st.sampled_from(["verdict", "old verdict", "request", "restart"]),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "dark_sample": st.sampled_from(["no", "yes", "unknown"]),
+                "series": st.integers(1, 3),
+                "sample": st.sampled_from(["", "a", "b"]),
+                "packaging": st.sampled_from(["pe", "glass"]),
+            },
+        ),
+    ),
+    max_size=40,
+)
+
+
+@given(events)
+def test_no_way_around_the_dark_question(happened):
+    """What the trigger may measure was answered for this sample, by a person or by the host."""
+    officer = officer_module.Officer()
+    officer.ready()
+    answered = False  # for the sample that comes next, as the words on the screens say
+    for event in happened:
+        screen = officer.screen
+        if event == "shot":
+            if officer.may_measure():
+                assert answered
+                assert officer.answers()["dark_sample"] in ("no", "yes", "unknown")
+                officer.measuring()
+                officer.saved((1, 1), [])
+                answered = False
+        elif event == "trigger":
+            if screen == "ask":
+                officer.press_trigger()
+                answered = True
+            elif screen != "same" and not officer.may_measure():
+                assert officer.ask()
+                assert officer.screen in ("ask", "same")
+        elif event in ("next", "ok"):
+            getattr(officer, PRESSES[event])()
+            answered = answered or screen == "ask" or (screen == "same" and event == "next")
+        elif event == "refused" and officer.may_measure():
+            officer.refused(faults.fault("lid_open"))
+        elif event == "stopped" and screen == "saved":
+            officer.refused(faults.fault("background_rising"))
+        elif event == "receipt":
+            officer.delivered((1, 1), "stored")
+        elif event in ("verdict", "old verdict"):
+            officer.judged((1, 1) if event == "verdict" else (1, 0), VERDICT)
+        elif event == "request":
+            officer.request = True
+        elif event == "restart":
+            officer = officer_module.Officer()
+            officer.ready()
+            answered = False
+        elif isinstance(event, dict):
+            before = officer.series, officer.sample
+            officer.answer(event)
+            answered = answered and before == (officer.series, officer.sample)
+            answered = answered or "dark_sample" in event
+        if officer.may_measure():
+            assert answered, (event, screen, officer.screen)
+
+
+def test_why_it_was_stopped_stays_until_it_was_read():
+    officer = officer_module.Officer()
+    officer.ready()
+    officer.press_next()
+    officer.saved((1, 1), ["interrupted"])
+    officer.refused(faults.fault("background_rising"))
+    officer.judged((1, 1), VERDICT)
+    assert officer.screen == "refused"
+    officer.press_ok()
+    assert officer.screen == "ask"
+
+
 def test_next_walks_all_packagings_and_returns():
     officer = officer_module.Officer()
+    officer.dark_sample = "no"
     officer.ready()
     seen = []
     for _ in officer_module.PACKAGINGS:
@@ -224,7 +329,7 @@ def test_answers_and_spot_numbers():
     assert officer.spot == 2
     officer.answer({"series": 5})
     assert officer.spot == 1
-    officer.answer({"packaging": "a wooden box"})
+    officer.answer({"packaging": "a wooden box", "dark_sample": "no"})
     officer.ready()
     assert "a wooden box" in officer.view()["packaging"]
     officer.press_next()

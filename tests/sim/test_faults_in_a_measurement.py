@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from fieldassay_sim import interpreter
 from fieldassay_sim import unit as unit_module
+from fieldassay_sim.play import answer
 from fieldassay_sim.unit import Unit, UnitConfig
 
 pytestmark = pytest.mark.needs("micropython")
@@ -70,6 +71,7 @@ class Person:
         unit.hardware.provision["plan.json"] = json.dumps(plan)
         start = unit.events.count
         await asyncio.sleep(LOOK_S)
+        await answer(unit, "no", new_sample=False)
         unit.hardware.press("trigger")
         if plan:
             event = await self.until(start, "injected")

@@ -171,6 +171,8 @@ def test_a_scan_from_the_page_by_keyboard_at_phone_width(simulator, tool, tmp_pa
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.goto(address)
         display = page.locator("#display")
+        expect(display).to_contain_text("DARK OR COLOURED", timeout=60_000)
+        page.keyboard.press("o")
         expect(display).to_contain_text("READY", timeout=60_000)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         # All 26 columns of the display fit without being cut.

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fieldassay_sim.play import answer
 
 LONG = os.environ.get("FIELDASSAY_LONG") == "1"
 SEEDS = [int(word) for word in os.environ.get("CHAOS_SEEDS", "1 2 3 4 5" if LONG else "1").split()]
@@ -36,6 +37,7 @@ LINE_FAULTS = ("cut-up", "cut-down", "swallow", "stall", "delay", "dribble", "re
 async def _keep_measuring(unit: Any, seed: int) -> None:
     chance = random.Random(seed)
     while True:
+        await answer(unit, "no", new_sample=chance.random() < 0.5)
         unit.hardware.press("trigger")
         await asyncio.sleep(chance.uniform(0.4, 1.6))
 

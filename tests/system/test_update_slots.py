@@ -23,11 +23,12 @@ from fieldassay_sim.unit import Unit, UnitConfig
 from littlefs import LittleFS, UserContext
 
 pytestmark = pytest.mark.needs("micropython")
-KEY_HEX = "b3f09c1e57d24a86e1703c9b58fa2d64907e1bc25fd8463ac07b91e2f4685d3a"
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
 PUBLIC = KEY.public_key().public_bytes_raw()
 KEY_HEX = hashlib.sha256(b"a key that nobody guesses").hexdigest()
 BLOCK, BLOCKS = 4096, 1024
+# MicroPython's: a file kept in a directory's block must not be longer than its cache.
+MICROPYTHONS = {"read_size": 32, "prog_size": 32, "cache_size": 128, "lookahead_size": 32}
 SCENARIO = 'title = "t"\nseed = 3\n[samples.acetone]\nreference = "acetone"\n'
 HANG_S = 40.0
 
@@ -50,7 +51,13 @@ class FlashImage:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = not path.exists()
         self.context = UserContext(BLOCK * BLOCKS)
-        self.fs = LittleFS(context=self.context, block_size=BLOCK, block_count=BLOCKS, mount=False)
+        self.fs = LittleFS(
+            context=self.context,
+            block_size=BLOCK,
+            block_count=BLOCKS,
+            mount=False,
+            **MICROPYTHONS,
+        )
         if fresh:
             self.fs.format()
         else:
@@ -110,7 +117,7 @@ def logged(unit: Unit, kind: str) -> list[dict[str, Any]]:
 
 
 def ready(unit: Unit) -> bool:
-    return any("READY" in row[0] for row in unit.hardware.outputs.rows)
+    return any("DARK OR COLOURED" in row[0] for row in unit.hardware.outputs.rows)
 
 
 def image(folder: Path) -> FlashImage:

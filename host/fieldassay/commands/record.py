@@ -129,6 +129,7 @@ def _show(args: argparse.Namespace, record: Record, registry: UnitRegistry) -> i
     seal = f"ok, key {key}" if problem is None else f"{problem.what} {problem.do_next}"
     print(f"seal      {seal}")
     print(f"flags     {', '.join(line.flags) or 'none'}")
+    print(f"dark      {_dark(record)}")
     for verdict in record.verdicts:
         names = " + ".join(s["name"] for s in verdict["substances"]) or family_name(verdict)
         print(f"verdict   {verdict['verdict']} {names}  ({_utc(verdict['created_ms'])})")
@@ -138,6 +139,11 @@ def _show(args: argparse.Namespace, record: Record, registry: UnitRegistry) -> i
         print(f"          library {verdict['library']}, {verdict['algorithm']}")
     print("Results are presumptive: confirm in a laboratory.")
     return 0
+
+
+def _dark(record: Record) -> str:
+    """The officer's answer: was the sample dark or coloured?"""
+    return str(frame_of(record).answers.get("dark_sample", "not asked"))
 
 
 def _exported(record: Record, form: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fieldassay.web.strings import PACKAGING, SAMPLES, known, text
+from fieldassay.web.strings import DARK_SAMPLE, PACKAGING, SAMPLES, known, text
 from fieldassay.web.views import items
 
 
@@ -60,6 +60,8 @@ def facts(message: Mapping[str, Any]) -> list[tuple[str, str]]:
         f"{bytes(digest).hex()[:12] if isinstance(digest, bytes | bytearray | memoryview) else ''}",
         "packaging": _answer(message, "packaging", PACKAGING),
         "sample": _answer(message, "sample", SAMPLES),
+        "dark_sample": _answer(message, "dark_sample", DARK_SAMPLE),
+        "stopped": str(get("stopped", "")).replace("_", " ") or text("none"),
         "series": f"{get('series')}, {get('spot')}",
     }
     return [(text(f"fact_{name}"), value) for name, value in values.items()]

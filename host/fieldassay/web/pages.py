@@ -15,7 +15,7 @@ from fieldassay.errors import FieldassayError
 from fieldassay.web import facts, views
 from fieldassay.web.api import Before, RecordId
 from fieldassay.web.desk import Desk
-from fieldassay.web.strings import PACKAGING, SAMPLES, for_scripts, text
+from fieldassay.web.strings import DARK_SAMPLE, PACKAGING, SAMPLES, for_scripts, text
 
 ROWS = 50
 QUARANTINED = 20
@@ -62,6 +62,7 @@ def _environment() -> Environment:
         utc=views.utc,
         packaging=PACKAGING,
         samples=SAMPLES,
+        dark_sample=DARK_SAMPLE,
         script_strings=_script_json(for_scripts()),
     )
     return environment

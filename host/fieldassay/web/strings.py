@@ -136,6 +136,8 @@ ENGLISH: dict[str, str] = BENCH | {
     "fact_firmware": "Firmware",
     "fact_packaging": "Packaging (officer's answer)",
     "fact_sample": "Sample (officer's answer)",
+    "fact_dark_sample": "Dark or coloured (officer's answer)",
+    "fact_stopped": "Stopped early",
     "fact_series": "Series and spot",
     "fact_sha256": "SHA-256",
     "fact_size": "Size",
@@ -170,6 +172,7 @@ ENGLISH: dict[str, str] = BENCH | {
     "ask_intro": "This asks the officer to press the trigger. It cannot fire the laser.",
     "ask_packaging": "Measured through",
     "ask_sample": "Sample looks like",
+    "ask_dark_sample": "Dark or coloured",
     "ask_series": "Series",
     "ask_spot": "Spot",
     "ask_keep": "leave as it is",
@@ -193,6 +196,9 @@ PACKAGING: dict[str, str] = {
     "paper": "paper",
     "other": "something else",
 }
+
+# Anything but "no" is measured at low power and stopped when the sample heats up.
+DARK_SAMPLE: dict[str, str] = {"": "not answered", "no": "no", "yes": "yes", "unknown": "unknown"}
 
 SAMPLES: dict[str, str] = {
     "": "not answered",
