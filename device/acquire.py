@@ -10,6 +10,7 @@ power, in pulses, and no further once its background rises; what was seen until 
 import asyncio
 
 import coadd
+import cosmic
 import interlock as machine
 from faults import fault
 from laser import LOW_UW
@@ -37,6 +38,7 @@ class Shot:
         self.dark_frames = 0
         self.saturated_pixels = 0  # the most in one frame
         self.saturated_frames = 0
+        self.rejected_pixels = 0  # cosmic rays, as pixels of single frames
         self.laser_set_uw = 0
         self.laser_uw = 0
         self.laser_mdegc = 0
@@ -206,6 +208,8 @@ class Acquirer:
         frames = 0
         while frames < wanted and self._fit(exposure_us) == exposure_us:
             await self._expose(exposure_us)
+            if frames:
+                shot.rejected_pixels += self._reject(self.raw, frames)
             full = coadd.add(
                 self.raw, self.frame, board.pixels, board.full_scale_counts, frames == 0
             )
@@ -247,6 +251,8 @@ class Acquirer:
         wanted = min(shot.frames, self._limits["dark_frames_max"])
         for taken in range(wanted):
             await self._expose(shot.exposure_us)
+            if taken:
+                shot.rejected_pixels += self._reject(self.dark, taken)
             coadd.add(self.dark, self.frame, board.pixels, board.full_scale_counts, taken == 0)
             self.done_permille = (taken + 1) * 1000 // wanted
         shot.dark_frames = wanted
@@ -282,6 +288,13 @@ class Acquirer:
         above = coadd.level(self.frame, self._board.pixels) - self._level
         light = exposure_us * self._set_uw // 1000
         return self._rising.feed(above, light, self._board.detector.temperature_mdegc())
+
+    # Cosmic rays out of `total` (so many frames) and the next frame; how many pixels.
+    def _reject(self, total, taken):
+        board = self._board
+        gain_me = board.gain_me_per_count
+        read2 = cosmic.noise_counts2(board.read_noise_me, gain_me)
+        return cosmic.reject(total, self.frame, board.pixels, taken, gain_me, read2)
 
     def _count_full(self):
         # coadd.add counts; `raw` is scratch until the first light frame overwrites it.

@@ -45,6 +45,7 @@ def build(
         "dark": TypedArray(TypedArray.U32, sums.dark),
         "full_scale_counts": board.full_scale_counts,
         "saturated_pixels": shot.saturated_pixels,
+        "rejected_pixels": shot.rejected_pixels,
         "flags": flags(shot, clock, battery_mv, settings, checks),
         "gain_me_per_count": board.gain_me_per_count,
         "read_noise_me": board.read_noise_me,

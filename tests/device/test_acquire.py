@@ -147,6 +147,20 @@ def test_cosmic_rays_neither_shorten_the_exposure_nor_count_as_saturation():
     assert shot.saturated_frames <= 1
 
 
+def test_a_cosmic_ray_is_in_no_sum_and_is_told():
+    """In the second light frame, and in the first dark frame; the sums are those without it."""
+    quiet = Rig(rate=100)
+    shot = quiet.measure()
+    assert shot.frames > 3 and shot.dark_frames > 1 and shot.rejected_pixels == 0
+    first_dark = len(quiet.board.exposures) - shot.dark_frames
+    rig = Rig(rate=100)
+    rig.spikes = {4: {50: 9000}, first_dark + 1: {20: 7000, 21: 3000}}
+    hit = rig.measure()
+    assert hit.rejected_pixels == 3
+    assert list(rig.acquirer.raw) == list(quiet.acquirer.raw)
+    assert list(rig.acquirer.dark) == list(quiet.acquirer.dark)
+
+
 def test_a_sample_that_gets_brighter_halves_the_exposure():
     rig = Rig(rate=100)
     seen = []
