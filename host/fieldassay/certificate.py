@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 TITLE = "Performance check of a Raman unit"
 STATEMENT = (
     "Checked with polystyrene against the values of ASTM E1840 by fieldassay. This is a functional "
-    "check by the software named below; it is no accreditation and no traceable calibration. "
+    "check by the software named above; it is no accreditation and no traceable calibration. "
     "Uncertainties are standard uncertainties (k = 1)."
 )
 
@@ -115,7 +116,7 @@ def keep(folder: Path, result: Mapping[str, Any], frame: Frame) -> Path:
 
 
 def _table(pdf: Any, items: Sequence[Mapping[str, Any]]) -> None:
-    widths = (78, 34, 40, 22)
+    widths = (92, 34, 30, 18)
     pdf.set_font("Helvetica", "B", 9)
     for width, heading in zip(widths, ("figure", "measured", "limit", "result"), strict=True):
         pdf.cell(width, 6, heading, border="B")
@@ -123,9 +124,7 @@ def _table(pdf: Any, items: Sequence[Mapping[str, Any]]) -> None:
     for item in items:
         limit = limits().get(item["name"], {})
         what, unit = str(limit.get("what", item["name"])), str(limit.get("unit", ""))
-        measured = _figure(item["value"])
-        if item["uncertainty"] is not None:
-            measured += f" \xb1 {_figure(item['uncertainty'])}"
+        measured = _measured(item["value"], item["uncertainty"])
         sides = [
             f"{word} {item[key]:g}"
             for key, word in (("at_least", "at least"), ("at_most", "at most"))
@@ -165,8 +164,12 @@ def _plot(result: Mapping[str, Any], spectrum: tuple[Sequence[float], Sequence[f
         pyplot.close(figure)
 
 
-def _figure(value: float) -> str:
-    return f"{value:.4g}"
+def _measured(value: float, uncertainty: float | None) -> str:
+    """The value to the second digit of its uncertainty; to four digits where there is none."""
+    if not uncertainty:
+        return f"{value:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(uncertainty)))
+    return f"{value:.{digits}f} \xb1 {uncertainty:.{digits}f}"
 
 
 def _day(ms: int) -> str:
