@@ -92,7 +92,7 @@ class Acquirer:
 
     # The machine must be ARMED. Returns a Shot or raises UnitError; the laser is off either way.
     # `gentle` for a sample that is, or may be, dark or coloured.
-    async def measure(self, gentle=False):
+    async def measure(self, gentle):
         self._stopped = ""
         self._rising = None
         self._power_uw = self._low_uw if gentle else self._full_uw

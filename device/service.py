@@ -161,7 +161,7 @@ class _Session:
         limits["frames_max"] = limits["dark_frames_max"] = frames
         limits["total_ms"] = exposure_us * frames // 1000 + 1
         max_on_ms = settings["laser"]["max_on_ms"]
-        # Nobody answers here whether the sample is dark, so it gets no more than a dark one may.
+        # Nobody answers here whether the sample is dark: it is measured as a dark one.
         settings["laser"]["power_uw"] = min(settings["laser"]["power_uw"], LOW_UW)
         self.exposure_us, self.frames = exposure_us, frames
         buffers = Frames(board.pixels)
@@ -192,13 +192,14 @@ class _Session:
 
     async def _lit(self):
         import selftest
+        from faults import fault
 
         self.laser.step("boot")
         checks = await selftest.run(self.board, self.laser, self.acquirer, self.settings)
         self.board.log("selftest", {"ok": "fail" not in checks.values(), "checks": checks})
         self.laser.step("checks_failed" if selftest.blocked(checks) else "checks_ok")
         await self._pressed()
-        task = asyncio.create_task(self.acquirer.measure())
+        task = asyncio.create_task(self.acquirer.measure(True))
         while not task.done():
             self.laser.poll()
             problem = self.acquirer.problem()
@@ -211,6 +212,8 @@ class _Session:
                 raise problem
             await asyncio.sleep_ms(POLL_MS)
         shot = await task
+        if shot.stopped:
+            raise fault(shot.stopped)
         answer = self._answer(shot.exposure_us, shot.frames, shot.saturated_pixels)
         answer["dark_frames"] = shot.dark_frames
         answer["laser_uw"] = shot.laser_uw

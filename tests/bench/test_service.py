@@ -87,13 +87,13 @@ def wait(true, timeout_s=30):
         time.sleep(0.01)
 
 
-def press_when(parts, text):
-    """Press the trigger as soon as the display says `text`."""
+def press_when(parts, text, button="trigger"):
+    """Press a button as soon as the display says `text`."""
 
     def work():
         wait(lambda: text in screen(parts))
         time.sleep(0.2)  # a person's; the unit must see the button up before it is down
-        parts.do(lambda hardware: hardware.press("trigger"))
+        parts.do(lambda hardware: hardware.press(button))
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -163,7 +163,7 @@ def test_an_open_interlock_refuses_light_here_too(unit, parts, opened):
 
 def test_breaking_into_a_measurement_turns_the_laser_off(unit, parts):
     """The firmware is measuring by itself; Ctrl-C comes while it emits."""
-    parts.do(lambda hardware: hardware.press("ok"))  # the sample is not dark
+    press_when(parts, "DARK OR COLOURED", "ok").join()  # it is not
     presser = press_when(parts, "READY")
     wait(parts.is_lit)
     presser.join()

@@ -264,7 +264,7 @@ def test_cancellation_ends_it():
             await asyncio.sleep(0)
 
         asyncio.sleep_ms = sleep_ms
-        task = asyncio.create_task(rig.acquirer.measure())
+        task = asyncio.create_task(rig.acquirer.measure(False))
         while rig.acquirer.phase != "light":
             await asyncio.sleep(0)
         assert rig.board.laser.enabled
