@@ -13,7 +13,7 @@ from typing import Any
 
 from fieldassay_sim.bench import Bench
 from fieldassay_sim.errors import SetupError
-from fieldassay_sim.play import Player
+from fieldassay_sim.play import PRESS_S, Player
 from fieldassay_sim.unit import Unit
 
 TRIES = 3  # a cosmic ray may spoil one
@@ -55,6 +55,8 @@ async def first_check(bench: Bench, unit: Unit, player: Player, page: str) -> di
                 break
     finally:
         hardware.place(before, package or bench.packages["none"])
+    hardware.press("ok")  # done with this sample: whoever comes next finds the question
+    await asyncio.sleep(PRESS_S)
     return result
 
 
